@@ -1,0 +1,52 @@
+# Two commands set everything up on a machine with Python 3.11: `make run` and `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all lint types samples lock clean
+
+help:  ## show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+
+$(BIN)/.installed: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: install it, or name it with make PYTHON=..."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+$(BIN)/.installed-dev: $(BIN)/.installed requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	touch $@
+
+run: $(BIN)/.installed  ## set up, ingest the samples, start API, worker and UI
+	$(BIN)/footnote models
+	$(BIN)/footnote ingest samples/files
+	$(BIN)/footnote up
+
+test: $(BIN)/.installed-dev  ## lint, types and the whole default suite with the browser test
+	@$(BIN)/python -m tests.browser.require_chromium
+	$(MAKE) --no-print-directory lint types
+	$(BIN)/python -m pytest -m "not slow and not gpu and not bench" --cov
+
+test-all: $(BIN)/.installed-dev  ## everything but GPU tests and benchmarks, slow ones included
+	@$(BIN)/python -m tests.browser.require_chromium
+	$(BIN)/python -m pytest -m "not gpu and not bench"
+
+lint: $(BIN)/.installed-dev  ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(BIN)/.installed-dev  ## strict types
+	$(BIN)/mypy
+
+samples: $(BIN)/.installed-dev  ## write the sample documents again
+	$(BIN)/python -m samples.make_samples
+
+lock:  ## resolve the lock files anew
+	$(PYTHON) tools/lock.py
+
+clean:  ## remove the environment and caches, not your data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,108 @@
+"""`/v1/search`, `/v1/ask` and stopping an answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from app.answers import repository
+from app.answers.runner import StreamEvent, run
+from app.answers.schemas import Answer, AskRequest, Cancelled, SearchRequest, SearchResponse
+from app.answers.search import check_length, find, scope
+from app.answers.service import Command
+from app.answers.views import search_out
+from app.dependencies import AppServices, CurrentUser, ReadSession
+from app.errors import AppError, ErrorBody
+from app.schemas import RowId
+from app.services import Services, search_config
+
+router = APIRouter(prefix="/v1", tags=["answers"])
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorBody, "description": "An id that is not yours or not there."},
+    413: {"model": ErrorBody, "description": "The question is over the context budget."},
+    422: {"model": ErrorBody, "description": "A field is wrong or unknown."},
+    429: {"model": ErrorBody, "description": "Too many questions are waiting."},
+}
+STREAM_EXAMPLE = (
+    'event: sources\ndata: {"sources": [{"number": 1, "file_name": "handbook.pdf", "page": 3}]}\n\n'
+    'event: token\ndata: {"text": "28 days"}\n\n'
+)
+
+
+@router.post("/search", responses=ERRORS)
+def search(
+    body: SearchRequest, services: AppServices, session: ReadSession, user: CurrentUser
+) -> SearchResponse:
+    """Passages for a question, with the score of every stage; the same search that answers use."""
+    check_length(services, body.question)
+    config = body.config.applied_to(search_config(services.settings))
+    access = scope(services, session, user, body.collection_ids, body.document_ids)
+    return search_out(body.question, find(services, session, user, body.question, access, config), config)
+
+
+@router.post(
+    "/ask",
+    response_model=Answer,
+    responses={
+        **ERRORS,
+        200: {"content": {"text/event-stream": {"example": STREAM_EXAMPLE}}, "description": "The answer."},
+    },
+)
+def ask(body: AskRequest, services: AppServices, user: CurrentUser) -> Any:
+    """An answer with footnotes, or a refusal that says why.
+
+    With `stream` the events are `question`, `sources`, `token`..., `citations`, `done`, or `error`.
+    """
+    check_length(services, body.question)
+    events = run(services, _saved(services, user.id, body))
+    if body.stream:
+        return StreamingResponse(_server_sent(events), media_type="text/event-stream")
+    for name, data in events:
+        if name == "done":
+            return data
+        if name == "error":
+            raise AnswerFailed(data)
+    raise AssertionError("an answer ends with done or error")
+
+
+@router.post("/messages/{message_id}/cancel", status_code=202, responses=ERRORS)
+def cancel(message_id: RowId, services: AppServices, session: ReadSession, user: CurrentUser) -> Cancelled:
+    """Stops an answer that is being written; what is there is kept and marked."""
+    repository.get_message(session, user.id, message_id)
+    running = services.running.cancel(message_id)
+    return Cancelled(message_id=message_id, state="cancelling" if running else "finished")
+
+
+def _saved(services: Services, owner_id: int, body: AskRequest) -> Command:
+    """The question is committed before anything else happens: it survives any crash after this."""
+    with services.sessions.begin() as session:
+        message = repository.save_question(session, owner_id, body.question, body.conversation_id)
+        return Command(
+            message_id=message.id,
+            conversation_id=message.conversation_id,
+            question=body.question,
+            collection_ids=body.collection_ids,
+            document_ids=body.document_ids,
+            config=body.config.applied_to(search_config(services.settings)),
+        )
+
+
+def _server_sent(events: Iterator[StreamEvent]) -> Iterator[str]:
+    """Server-sent events (WHATWG HTML, section 9.2)."""
+    for name, data in events:
+        yield f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+class AnswerFailed(AppError):
+    """An error that happened in the answer's thread, raised again at the edge."""
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        super().__init__(body["cause"], next_step=body["next_step"], **body["details"])
+        self.status_code = body["status_code"]  # type: ignore[misc]
+        self.code = body["code"]  # type: ignore[misc]
+        self.stage = body["stage"]  # type: ignore[misc]

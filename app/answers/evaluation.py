@@ -1,0 +1,78 @@
+"""The answering code as the evals call it: the same prompt, gate, generator and check as in a chat."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from app.accounts.service import local_account
+from app.answers.grounding import claim_support
+from app.answers.search import check_length, find, scope
+from app.answers.service import ground, pack_prompt, write
+from app.answers.types import Draft
+from app.evals.types import AnswerFn, EvalAnswer, EvalPassage, VerdictFn
+from app.services import Services, search_config
+from retrieval.types import Chunk, Hit, SearchResult
+
+
+def eval_answerer(services: Services) -> AnswerFn:
+    """Answers a question from exactly the given passages, or from the indexed documents.
+
+    Without passages the cited ids are `file_name#page`, or `file_name` where there are no pages.
+    """
+
+    def answer_one(question: str, passages: Sequence[EvalPassage] | None) -> EvalAnswer:
+        started = time.perf_counter()
+        check_length(services, question)
+        found = _search(services, question) if passages is None else _given(services, question, passages)
+        draft = Draft(0, 0, question, question, state="refused")
+        if found.enough_evidence:
+            pack_prompt(services, draft, found.hits)
+            for _ in write(services, draft, _never):
+                pass
+            ground(services, draft)
+        cited = dict.fromkeys(_cited_id(footnote.passage.chunk, passages) for footnote in draft.footnotes)
+        seconds = time.perf_counter() - started
+        state = "answered" if draft.state == "answered" else "refused"
+        return EvalAnswer(draft.answer, state, tuple(cited), seconds)  # type: ignore[arg-type]
+
+    return answer_one
+
+
+def eval_verdicts(services: Services) -> VerdictFn:
+    """The verdict on a claim from the passages that are said to hold its evidence."""
+    return lambda claim, passages: claim_support(claim, passages, services.models.score_pairs)
+
+
+def _search(services: Services, question: str) -> SearchResult:
+    with services.sessions() as session:
+        user = local_account(session)
+        access = scope(services, session, user, None, None)
+        return find(services, session, user, question, access, search_config(services.settings))
+
+
+def _given(services: Services, question: str, passages: Sequence[EvalPassage]) -> SearchResult:
+    """The record's passages in the order and behind the gate that search would give them."""
+    config = search_config(services.settings)
+    chunks = [_chunk(index, passage) for index, passage in enumerate(passages)]
+    if not chunks:
+        return SearchResult((), None, enough_evidence=False)
+    scores = services.models.score_pairs([(question, chunk.text) for chunk in chunks])
+    ranked = sorted(zip(scores.tolist(), chunks, strict=True), key=lambda pair: -pair[0])
+    hits = [Hit(chunk, None, None, 0.0, score) for score, chunk in ranked]
+    best = hits[0].rerank
+    return SearchResult(tuple(hits), best, best is not None and best >= config.evidence_threshold)
+
+
+def _chunk(index: int, passage: EvalPassage) -> Chunk:
+    return Chunk(index, 0, 0, passage.text, passage.title, 0, len(passage.text), None, None, (), 1)
+
+
+def _cited_id(chunk: Chunk, passages: Sequence[EvalPassage] | None) -> str:
+    if passages is not None:
+        return passages[chunk.chunk_id].id
+    return f"{chunk.file_name}#{chunk.page_first}" if chunk.page_first else chunk.file_name
+
+
+def _never() -> bool:
+    return False

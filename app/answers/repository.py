@@ -1,0 +1,174 @@
+"""All SQL of questions, answers and citations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from app.answers.types import Draft, Footnote, Passage
+from app.conversations.repository import get_conversation
+from app.errors import NotFound
+from app.tables import CitationRow, Conversation, Document, DocumentPage, Message, utc_now
+from retrieval.types import AccessFilter
+
+PENDING_TIMEOUT = timedelta(minutes=10)
+INTERRUPTED = {
+    "code": "answer_interrupted",
+    "stage": "generate",
+    "cause": "The server stopped while it was writing this answer.",
+    "next_step": "Ask again.",
+}
+
+
+def save_question(session: Session, owner_id: int, question: str, conversation_id: int | None) -> Message:
+    """A pending message, in a new conversation when none is named.
+
+    Raises ConversationNotFound when the conversation is not the owner's.
+    """
+    conversation = _conversation(session, owner_id, question, conversation_id)
+    conversation.updated_at = utc_now()
+    message = Message(owner_id=owner_id, conversation_id=conversation.id, question=question)
+    session.add(message)
+    session.flush()
+    return message
+
+
+def _conversation(
+    session: Session, owner_id: int, question: str, conversation_id: int | None
+) -> Conversation:
+    if conversation_id is None:
+        conversation = Conversation(owner_id=owner_id, title=question[:200])
+        session.add(conversation)
+        session.flush()
+        return conversation
+    return get_conversation(session, owner_id, conversation_id)
+
+
+def earlier_questions(session: Session, conversation_id: int, before_message_id: int) -> list[str]:
+    """What was asked before in this conversation, standalone where it was rewritten, oldest first."""
+    statement = (
+        select(func.coalesce(Message.standalone_question, Message.question))
+        .where(Message.conversation_id == conversation_id, Message.id < before_message_id)
+        .order_by(Message.id)
+    )
+    return list(session.scalars(statement))
+
+
+def count_documents(session: Session, access: AccessFilter) -> dict[str, int]:
+    """Documents in scope by status."""
+    statement = (
+        select(Document.status, func.count())
+        .where(Document.collection_id.in_(access.collection_ids), Document.deleted_at.is_(None))
+        .group_by(Document.status)
+    )
+    if access.document_ids is not None:
+        statement = statement.where(Document.id.in_(access.document_ids))
+    return {row[0]: row[1] for row in session.execute(statement)}
+
+
+def store(session: Session, draft: Draft, trace: dict[str, Any], error: dict[str, Any] | None = None) -> None:
+    """Completes the message with its citations and trace."""
+    message = session.get_one(Message, draft.message_id)
+    message.standalone_question = draft.standalone_question
+    message.answer = draft.answer
+    message.state = draft.state
+    message.refusal = asdict(draft.refusal) if draft.refusal else None
+    message.sources = [passage_row(passage) for passage in draft.sources]
+    message.trace = trace
+    message.error = error
+    message.finished_at = utc_now()
+    session.add_all(_citation(session, message, footnote) for footnote in draft.footnotes)
+
+
+def passage_row(passage: Passage) -> dict[str, Any]:
+    """A numbered source as it is stored and sent."""
+    chunk = passage.chunk
+    return {
+        "number": passage.number,
+        "chunk_id": chunk.chunk_id,
+        "document_id": chunk.document_id,
+        "document_version": chunk.document_version,
+        "file_name": chunk.file_name,
+        "page": chunk.page_first,
+        "headings": list(chunk.headings),
+        "start": chunk.start,
+        "end": chunk.end,
+        "text": chunk.text,
+        "score": passage.score,
+    }
+
+
+def _citation(session: Session, message: Message, footnote: Footnote) -> CitationRow:
+    chunk = footnote.passage.chunk
+    return CitationRow(
+        owner_id=message.owner_id,
+        message_id=message.id,
+        number=footnote.passage.number,
+        claim_start=footnote.claim.start,
+        claim_end=footnote.claim.end,
+        chunk_id=chunk.chunk_id,
+        document_id=chunk.document_id,
+        document_version=chunk.document_version,
+        file_name=chunk.file_name,
+        page=_page(session, footnote),
+        start=footnote.start,
+        end=footnote.end,
+        text=footnote.text,
+        verdict=footnote.verdict,
+        score=footnote.score,
+        placed_by=footnote.placed_by,
+    )
+
+
+def _page(session: Session, footnote: Footnote) -> int | None:
+    """The page on which the evidence starts; None where the format has no pages."""
+    chunk = footnote.passage.chunk
+    if chunk.page_first == chunk.page_last:
+        return chunk.page_first
+    return session.scalar(
+        select(DocumentPage.number).where(
+            DocumentPage.document_id == chunk.document_id,
+            DocumentPage.start <= footnote.start,
+            DocumentPage.end > footnote.start,
+        )
+    )
+
+
+def get_message(session: Session, owner_id: int, message_id: int) -> Message:
+    """Raises NotFound when the message is not the owner's."""
+    message = session.scalar(select(Message).where(Message.id == message_id, Message.owner_id == owner_id))
+    if message is None:
+        raise NotFound(f"There is no message {message_id}.")
+    return message
+
+
+def find_message(session: Session, message_id: int) -> Message:
+    return session.get_one(Message, message_id)
+
+
+def list_messages(session: Session, conversation_id: int) -> list[Message]:
+    statement = select(Message).where(Message.conversation_id == conversation_id).order_by(Message.id)
+    return list(session.scalars(statement))
+
+
+def citations_of(session: Session, message_ids: Sequence[int]) -> dict[int, list[CitationRow]]:
+    """Citations by message, in the order in which they stand in the answer."""
+    statement = select(CitationRow).where(CitationRow.message_id.in_(message_ids)).order_by(CitationRow.id)
+    found: dict[int, list[CitationRow]] = {message_id: [] for message_id in message_ids}
+    for row in session.scalars(statement):
+        found[row.message_id].append(row)
+    return found
+
+
+def fail_interrupted(session: Session) -> None:
+    """Answers that a stopped server left pending are marked failed, so that nobody waits for them."""
+    session.execute(
+        update(Message)
+        .where(Message.state == "pending", Message.created_at < utc_now() - PENDING_TIMEOUT)
+        .values(state="failed", error=INTERRUPTED, finished_at=utc_now())
+    )

@@ -1,0 +1,172 @@
+"""Request and response bodies of search, ask and conversations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from app.db import storable
+from app.schemas import RequestModel, RowId
+from retrieval.types import SearchConfig
+
+
+def _asked(text: str) -> str:
+    """The question as both databases can store it; blank questions are refused."""
+    stripped = storable(text).strip()
+    if not stripped:
+        raise ValueError("must not be blank")
+    return stripped
+
+
+Question = Annotated[
+    str, Field(max_length=20_000, description="The question, in plain words."), AfterValidator(_asked)
+]
+
+
+class SearchOverrides(RequestModel):
+    """Fields of the search configuration to change for this request only."""
+
+    dense_k: int | None = Field(default=None, ge=1, le=1000)
+    bm25_k: int | None = Field(default=None, ge=1, le=1000)
+    rrf_k: int | None = Field(default=None, ge=1, le=1000)
+    rerank_k: int | None = Field(default=None, ge=1, le=500)
+    top_k: int | None = Field(default=None, ge=1, le=50)
+    evidence_threshold: float | None = Field(default=None, ge=0, le=1)
+
+    def applied_to(self, config: SearchConfig) -> SearchConfig:
+        return replace(config, **self.model_dump(exclude_none=True))
+
+
+class Scope(RequestModel):
+    """Which documents a question may use; both empty means everything the user may see."""
+
+    collection_ids: list[RowId] | None = Field(default=None, max_length=1000)
+    document_ids: list[RowId] | None = Field(default=None, max_length=10_000)
+    config: SearchOverrides = SearchOverrides()
+
+
+class SearchRequest(Scope):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"question": "How many days of leave are there?", "config": {"top_k": 3}}]
+        },
+    )
+    question: Question
+
+
+class AskRequest(Scope):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"question": "How many days of leave are there?"},
+                {"question": "And for new people?", "conversation_id": 1, "stream": True},
+            ]
+        },
+    )
+    question: Question
+    conversation_id: RowId | None = None
+    stream: bool = False
+
+
+class PassageOut(BaseModel):
+    """A passage and where it stands."""
+
+    number: int
+    chunk_id: int
+    document_id: int
+    document_version: int
+    file_name: str
+    page: int | None
+    headings: list[str]
+    start: int
+    end: int
+    text: str
+
+
+class Scores(BaseModel):
+    dense: float | None
+    bm25: float | None
+    fused: float
+    rerank: float | None
+
+
+class HitOut(PassageOut):
+    scores: Scores
+
+
+class Evidence(BaseModel):
+    best: float | None
+    threshold: float
+    enough: bool
+
+
+class SearchResponse(BaseModel):
+    question: str
+    hits: list[HitOut]
+    evidence: Evidence
+    timings_ms: dict[str, float]
+
+
+class SourceOut(PassageOut):
+    score: float | None
+
+
+class CitationOut(BaseModel):
+    number: int
+    claim_start: int
+    claim_end: int
+    chunk_id: int
+    document_id: int
+    document_version: int
+    file_name: str
+    page: int | None
+    start: int
+    end: int
+    text: str
+    verdict: Literal["supported", "not_supported", "contradicted"]
+    score: float
+    placed_by: Literal["model", "alignment"]
+
+
+class RefusalOut(BaseModel):
+    reason: Literal["no_documents", "no_passages", "weak_evidence", "no_answer_found"]
+    best_score: float | None
+    threshold: float
+    documents_ready: int
+    documents_pending: int
+    documents_failed: int
+
+
+class ErrorOut(BaseModel):
+    code: str
+    stage: str
+    cause: str
+    next_step: str
+
+
+class Answer(BaseModel):
+    """A question with its answer, footnotes and everything that was in the prompt."""
+
+    message_id: int
+    conversation_id: int
+    question: str
+    standalone_question: str | None
+    answer: str | None
+    state: Literal["pending", "answered", "refused", "failed", "cancelled"]
+    refusal: RefusalOut | None
+    citations: list[CitationOut]
+    sources: list[SourceOut]
+    timings_ms: dict[str, float]
+    tokens: dict[str, int]
+    error: ErrorOut | None = None
+    created_at: datetime
+
+
+class Cancelled(BaseModel):
+    message_id: int
+    state: Literal["cancelling", "finished"]

@@ -1,0 +1,48 @@
+"""One search for chat, API, command line and evals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from app.accounts.types import Account
+from app.documents.index_sync import access_filter, catch_up, load_chunks
+from app.errors import QuestionTooLong
+from app.services import Services
+from retrieval.searcher import Searcher
+from retrieval.types import AccessFilter, SearchConfig, SearchResult
+
+
+def check_length(services: Services, question: str) -> None:
+    """Raises QuestionTooLong when the question is over the limit."""
+    tokens = services.models.generator.count_tokens(question)
+    limit = services.settings.max_question_tokens
+    if tokens > limit:
+        raise QuestionTooLong(f"The question has {tokens} tokens; at most {limit} are accepted.")
+
+
+def scope(
+    services: Services,
+    session: Session,
+    user: Account,
+    collection_ids: Sequence[int] | None,
+    document_ids: Sequence[int] | None,
+) -> AccessFilter:
+    """What the question may see, after the indexes have taken in everything committed so far."""
+    catch_up(session, services.index, encoder_id=services.models.ingest.encoder_id)
+    return access_filter(session, user, collection_ids, document_ids, services.index)
+
+
+def find(
+    services: Services,
+    session: Session,
+    user: Account,
+    question: str,
+    access: AccessFilter,
+    config: SearchConfig,
+) -> SearchResult:
+    """Passages best first, and whether they are evidence enough to answer from."""
+    models = services.models
+    searcher = Searcher(services.index, models.ingest.encode, models.score_pairs, load_chunks(session, user))
+    return searcher.search(question, access, config)

@@ -1,0 +1,103 @@
+"""The vocabulary of answers: numbered passages, claims and their footnotes. Pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from retrieval.types import Chunk, Hit
+
+AnswerState = Literal["pending", "answered", "refused", "failed", "cancelled"]
+Verdict = Literal["supported", "not_supported", "contradicted"]
+PlacedBy = Literal["model", "alignment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A numbered source of one prompt."""
+
+    number: int  # 1-based; what the marker [number] names
+    chunk: Chunk
+    score: float | None  # calibrated rerank probability
+
+
+@dataclass(frozen=True, slots=True)
+class PackedPrompt:
+    """What the generator reads, and which passages are in it."""
+
+    text: str
+    passages: tuple[Passage, ...]
+    left_out: tuple[Passage, ...]  # passages that did not fit the token budget
+    tokens: int
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """The only citation markers that may be generated."""
+        return tuple(f"[{passage.number}]" for passage in self.passages)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sentence of the answer: answer[start:end] == text + its markers; `text` has no markers."""
+
+    text: str
+    start: int
+    end: int
+    cited: tuple[int, ...]  # numbers of its markers, in order, without repeats
+
+
+@dataclass(frozen=True, slots=True)
+class Footnote:
+    """One claim resting on one span of one passage."""
+
+    passage: Passage
+    claim: Claim
+    start: int  # evidence span in the document's text
+    end: int
+    text: str
+    verdict: Verdict
+    score: float  # probability that the passage supports the claim, 0..1
+    placed_by: PlacedBy
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no answer, in numbers a person can act on."""
+
+    reason: Literal["no_documents", "no_passages", "weak_evidence", "no_answer_found"]
+    best_score: float | None
+    threshold: float
+    documents_ready: int
+    documents_pending: int
+    documents_failed: int
+
+
+def numbered(hits: Sequence[Hit], first: int = 1) -> tuple[Passage, ...]:
+    """Hits as numbered passages, in their order."""
+    return tuple(Passage(number, hit.chunk, hit.rerank) for number, hit in enumerate(hits, start=first))
+
+
+@dataclass(slots=True)
+class Draft:
+    """An answer in the making; stored whole in one transaction at the end."""
+
+    message_id: int
+    conversation_id: int
+    question: str
+    standalone_question: str
+    state: AnswerState = "pending"
+    answer: str = ""
+    refusal: Refusal | None = None
+    prompt: PackedPrompt | None = None
+    closest: tuple[Passage, ...] = ()  # what search found, for a refusal to show
+    footnotes: tuple[Footnote, ...] = ()
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> tuple[Passage, ...]:
+        """The passages of the prompt, best first; of a refusal without one, the closest that were found."""
+        if self.prompt is None:
+            return self.closest
+        return tuple(sorted(self.prompt.passages, key=lambda passage: -(passage.score or 0.0)))

@@ -1,0 +1,62 @@
+"""Stored rows and hits, as the API shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.answers.repository import passage_row
+from app.answers.schemas import (
+    Answer,
+    CitationOut,
+    ErrorOut,
+    Evidence,
+    HitOut,
+    RefusalOut,
+    Scores,
+    SearchResponse,
+    SourceOut,
+)
+from app.answers.types import Passage
+from app.tables import CitationRow, Message
+from retrieval.types import Hit, SearchConfig, SearchResult
+
+
+def answer_out(message: Message, citations: Sequence[CitationRow]) -> Answer:
+    """A message with its footnotes."""
+    trace: dict[str, Any] = message.trace or {}
+    return Answer(
+        message_id=message.id,
+        conversation_id=message.conversation_id,
+        question=message.question,
+        standalone_question=message.standalone_question,
+        answer=message.answer,
+        state=message.state,  # type: ignore[arg-type]  # checked by pydantic
+        refusal=RefusalOut(**message.refusal) if message.refusal else None,
+        citations=[CitationOut.model_validate(row, from_attributes=True) for row in citations],
+        sources=[SourceOut(**source) for source in message.sources or []],
+        timings_ms=trace.get("timings_ms", {}),
+        tokens=trace.get("tokens", {}),
+        error=ErrorOut(**{name: message.error[name] for name in ErrorOut.model_fields})
+        if message.error
+        else None,
+        created_at=message.created_at,
+    )
+
+
+def search_out(question: str, result: SearchResult, config: SearchConfig) -> SearchResponse:
+    """Hits with the score of every stage."""
+    return SearchResponse(
+        question=question,
+        hits=[_hit_out(number, hit) for number, hit in enumerate(result.hits, start=1)],
+        evidence=Evidence(
+            best=result.best_score, threshold=config.evidence_threshold, enough=result.enough_evidence
+        ),
+        timings_ms=result.timings_ms,
+    )
+
+
+def _hit_out(number: int, hit: Hit) -> HitOut:
+    row = passage_row(Passage(number, hit.chunk, hit.rerank))
+    row.pop("score")
+    return HitOut(**row, scores=Scores(dense=hit.dense, bm25=hit.bm25, fused=hit.fused, rerank=hit.rerank))

@@ -1,0 +1,216 @@
+"""`footnote`: run the service, ingest, ask, check and measure from one shell line.
+
+Heavy modules are imported inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.errors import AppError
+from app.settings import Settings, load_settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
+
+
+def main() -> None:
+    """Entry point: expected failures are two plain lines and exit code 2, never a traceback."""
+    from app.evals.commands import evals_app
+
+    app.add_typer(evals_app, name="eval", help="Measure answers, retrieval and claims; list the runs.")
+    try:
+        app()
+    except AppError as error:
+        typer.echo(f"{error.cause}\n{error.next_step}  [{error.code}]", err=True)
+        sys.exit(2)
+
+
+def configured(*, service: bool = False) -> Settings:
+    """Settings of this process, with logging set up to match; one-shot commands show no INFO lines."""
+    settings = load_settings()
+    level = logging.getLevelNamesMapping()[settings.log_level]
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    for name in ("httpx", "alembic", *(() if service else ("app",))):
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    return settings
+
+
+@app.command()
+def up() -> None:
+    """Start API, worker and browser interface; restart what crashes; stop with Ctrl-C."""
+    from app.processes import children
+    from app.supervisor import run
+
+    settings = configured(service=True)
+    raise typer.Exit(run(children(settings), stop=threading.Event(), log=typer.echo))
+
+
+@app.command()
+def serve() -> None:
+    """Start the API alone."""
+    import uvicorn
+
+    settings = configured(service=True)
+    uvicorn.run(
+        "app.asgi:app", host=settings.host, port=settings.api_port, log_level=settings.log_level.lower()
+    )
+
+
+@app.command()
+def worker(
+    until_idle: Annotated[bool, typer.Option(help="Stop when no job is left.")] = False,
+) -> None:
+    """Start one ingest worker."""
+    from app.db import create_engine, migrate
+    from app.documents.blobs import BlobStore
+    from app.jobs.worker import run_worker
+    from app.wiring import build_ingest_models
+
+    settings = configured(service=True)
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    migrate(settings.resolved_database_url)
+    run_worker(
+        settings,
+        create_engine(settings.resolved_database_url),
+        BlobStore(settings.data_dir / "blobs"),
+        build_ingest_models(settings),
+        stop=stop,
+        until_idle=until_idle,
+    )
+
+
+@app.command()
+def ui() -> None:
+    """Start the browser interface alone."""
+    import os
+
+    from app.processes import ui_command
+
+    settings = configured(service=True)
+    command = ui_command(settings)
+    os.execve(command[0], list(command), {**os.environ, "FOOTNOTE_API_URL": settings.resolved_api_url})
+
+
+@app.command()
+def models(as_json: JsonFlag = False) -> None:
+    """Prepare the weights and show id, licence, source and checksum of each network."""
+    from app.wiring import model_cards
+
+    cards = model_cards(configured())
+    for card in cards:
+        typer.echo(
+            f"{card.kind:9} {card.id}\n{'':9} {card.licence}, sha256 {card.sha256}\n{'':9} {card.source}"
+        )
+    if as_json:
+        rows = [
+            {"kind": c.kind, "id": c.id, "licence": c.licence, "source": c.source, "sha256": c.sha256}
+            for c in cards
+        ]
+        typer.echo(json.dumps({"models": rows}))
+
+
+@app.command()
+def ingest(
+    path: Annotated[Path, typer.Argument(exists=True, help="A file or a folder.")],
+    collection: Annotated[str, typer.Option(help="Name of the collection.")] = "Default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Read documents into a collection and wait until each is ready or has failed."""
+    from app.documents.local import ingest_paths
+    from app.wiring import build_services
+
+    services = build_services(configured())
+    try:
+        rows = ingest_paths(services, [path], collection, _tell)
+    finally:
+        services.close()
+    for row in rows:
+        typer.echo(_ingest_line(row))
+    if as_json:
+        typer.echo(json.dumps({"documents": rows}, ensure_ascii=False))
+    if not any(row["status"] != "failed" for row in rows):
+        raise typer.Exit(1)
+
+
+def _tell(message: str) -> None:
+    typer.echo(message, err=True)
+
+
+def _ingest_line(row: dict[str, Any]) -> str:
+    if row["error"]:
+        error = row["error"]
+        return f"failed     {row['file']}: {error['cause']} {error['next_step']}  [{error['code']}]"
+    counts = f"{row['pages']} pages, {row['chunks']} passages, {row['seconds']:.1f} s"
+    return f"{row['status']:10} {row['file']}  ({counts})"
+
+
+@app.command()
+def ask(
+    question: str,
+    docs: Annotated[
+        Path | None, typer.Option(exists=True, help="A file or folder; without it, every document.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Answer a question over documents, with citations, or say that they don't."""
+    from app.answers.local import ask_once
+    from app.wiring import build_services
+
+    services = build_services(configured())
+    try:
+        result = ask_once(services, question, docs, _tell)
+    finally:
+        services.close()
+    typer.echo(result.text)
+    if as_json:
+        typer.echo(json.dumps(result.json, ensure_ascii=False))
+
+
+@app.command()
+def doctor(
+    repair: Annotated[bool, typer.Option("--fix", help="Rebuild what can be rebuilt from SQL.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare SQL with the indexes and the stored files; exit 0 when they agree."""
+    from app.doctor import check, fix
+    from app.wiring import build_services
+
+    services = build_services(configured())
+    try:
+        report = fix(services) if repair else check(services)
+    finally:
+        services.close()
+    typer.echo(report.text())
+    if as_json:
+        typer.echo(json.dumps(report.json()))
+    raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command()
+def settings(as_json: JsonFlag = False) -> None:
+    """Show every setting in force; the password of the database URL is masked."""
+    from sqlalchemy import make_url
+
+    values = configured().model_dump(mode="json")
+    if values["database_url"]:
+        values["database_url"] = make_url(values["database_url"]).render_as_string(hide_password=True)
+    for name, value in values.items():
+        typer.echo(f"FOOTNOTE_{name.upper()}={'' if value is None else value}")
+    if as_json:
+        typer.echo(json.dumps(values))
+
+
+if __name__ == "__main__":
+    main()

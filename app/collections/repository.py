@@ -1,0 +1,55 @@
+"""SQL of collections; every statement is scoped by owner."""
+
+from __future__ import annotations
+
+from sqlalchemy import Select, delete, func, select
+from sqlalchemy.orm import Session
+
+from app.tables import Collection, Document
+
+
+def counted_statement(owner_id: int) -> Select[Collection, int]:
+    """The owner's collections with their numbers of documents."""
+    documents = (
+        select(func.count())
+        .where(Document.collection_id == Collection.id, Document.deleted_at.is_(None))
+        .scalar_subquery()
+    )
+    return select(Collection, documents).where(Collection.owner_id == owner_id).order_by(Collection.id)
+
+
+def list_counted(session: Session, owner_id: int) -> list[tuple[Collection, int]]:
+    return [(row, count) for row, count in session.execute(counted_statement(owner_id))]
+
+
+def get_counted(session: Session, owner_id: int, collection_id: int) -> tuple[Collection, int] | None:
+    found = session.execute(counted_statement(owner_id).where(Collection.id == collection_id)).one_or_none()
+    return None if found is None else (found[0], found[1])
+
+
+def get(session: Session, owner_id: int, collection_id: int) -> Collection | None:
+    return session.scalar(
+        select(Collection).where(Collection.owner_id == owner_id, Collection.id == collection_id)
+    )
+
+
+def get_by_name(session: Session, owner_id: int, name: str) -> Collection | None:
+    return session.scalar(select(Collection).where(Collection.owner_id == owner_id, Collection.name == name))
+
+
+def list_ids(session: Session, owner_id: int) -> frozenset[int]:
+    return frozenset(session.scalars(select(Collection.id).where(Collection.owner_id == owner_id)))
+
+
+def add(session: Session, owner_id: int, name: str) -> Collection:
+    """Inserts at once, so that a name taken in the meantime shows as IntegrityError."""
+    row = Collection(owner_id=owner_id, name=name)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def delete_with_documents(session: Session, collection_id: int) -> None:
+    """Removes the rows; the documents' chunks must have been purged before."""
+    session.execute(delete(Document).where(Document.collection_id == collection_id))
+    session.execute(delete(Collection).where(Collection.id == collection_id))

@@ -1,0 +1,97 @@
+"""A thread of the API process that keeps the index near SQL and saves snapshots.
+
+Questions catch up by themselves before they search; this thread makes that a no-op, does the long first
+catch-up after a start without holding up health checks, and decides when a snapshot is worth its writing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from enum import StrEnum
+
+from sqlalchemy.exc import DBAPIError
+
+from app.documents.index_sync import catch_up
+from app.errors import AppError, ErrorBody
+from app.services import Services
+
+log = logging.getLogger(__name__)
+
+SAVE_AFTER_CHANGES = 200
+SAVE_AFTER_QUIET_ROUNDS = 20  # nothing new for this many polls
+
+
+class IndexState(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class IndexFollower:
+    """`start` it after the services are built, `stop` it before they are closed."""
+
+    def __init__(self, services: Services) -> None:
+        self.state = IndexState.STARTING
+        self.problem: ErrorBody | None = None
+        self._services = services
+        self._stop = threading.Event()
+        self._unsaved_changes = 0
+        self._quiet_rounds = 0
+        self._thread = threading.Thread(target=self._follow, name="index-follower", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread and saves what is not saved yet."""
+        self._stop.set()
+        self._thread.join()
+        if self._unsaved_changes and self.state is IndexState.READY:
+            self._save()
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            self._round()
+            self._stop.wait(self._services.settings.poll_interval_s)
+
+    def _round(self) -> None:
+        try:
+            before = self._services.index.last_change_id
+            with self._services.sessions() as session:
+                catch_up(session, self._services.index, encoder_id=self._services.models.ingest.encoder_id)
+            self._note(abs(self._services.index.last_change_id - before))
+            self.state, self.problem = IndexState.READY, None
+        except AppError as error:
+            self._fail(error.body())
+        except (DBAPIError, OSError, RuntimeError, ValueError) as error:
+            self._fail(
+                ErrorBody(
+                    code="index_unavailable",
+                    stage="index",
+                    cause=f"The index could not follow the database: {type(error).__name__}.",
+                    next_step="Read the server log; `footnote doctor` compares index and database.",
+                )
+            )
+            log.exception("the index could not follow the database")
+
+    def _fail(self, problem: ErrorBody) -> None:
+        if self.problem is None or self.problem.code != problem.code:
+            log.error("%s %s", problem.cause, problem.next_step)
+        self.state, self.problem = IndexState.FAILED, problem
+
+    def _note(self, changes: int) -> None:
+        """Saves after many changes, or when a burst of them is over."""
+        self._unsaved_changes += changes
+        self._quiet_rounds = 0 if changes else self._quiet_rounds + 1
+        if self._unsaved_changes >= SAVE_AFTER_CHANGES or (
+            self._unsaved_changes and self._quiet_rounds >= SAVE_AFTER_QUIET_ROUNDS
+        ):
+            self._save()
+
+    def _save(self) -> None:
+        try:
+            self._services.index.save()
+            self._unsaved_changes = 0
+        except OSError:
+            log.exception("the index snapshot could not be saved; the next start rebuilds from the database")

@@ -1,0 +1,73 @@
+"""SQL of `index_changes`, the ordered log that every index follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.db import WriteLock, take_lock
+from app.tables import ChunkRow, Document, IndexChangeRow, VectorRow
+
+IndexedChunk = tuple[int, int, int, str, bytes, str]
+"""chunk id, document id, collection id, text, vector bytes, encoder id."""
+
+
+def append(session: Session, owner_id: int, document_id: int, action: Literal["add", "delete"]) -> None:
+    """Adds a change; call it late in the transaction, because other writers wait from here to the commit.
+
+    Without the lock a follower could see change 8 before change 7 commits, and would never apply 7.
+    """
+    take_lock(session, WriteLock.INDEX_LOG)
+    session.add(IndexChangeRow(owner_id=owner_id, document_id=document_id, action=action))
+    session.flush()
+
+
+def last_id(session: Session) -> int:
+    return session.scalar(select(func.max(IndexChangeRow.id))) or 0
+
+
+def list_after(session: Session, change_id: int, limit: int) -> Sequence[IndexChangeRow]:
+    statement = select(IndexChangeRow).where(IndexChangeRow.id > change_id).order_by(IndexChangeRow.id)
+    return session.scalars(statement.limit(limit)).all()
+
+
+def deleted_after(session: Session, change_id: int) -> frozenset[int]:
+    """Documents whose deletion an index that stands at `change_id` has not applied."""
+    statement = select(IndexChangeRow.document_id).where(
+        IndexChangeRow.id > change_id, IndexChangeRow.action == "delete"
+    )
+    return frozenset(session.scalars(statement))
+
+
+def indexed_chunks(session: Session, document_ids: Sequence[int]) -> list[IndexedChunk]:
+    """Every chunk of these live documents with its vector, in order of id."""
+    statement = (
+        select(
+            ChunkRow.id,
+            ChunkRow.document_id,
+            ChunkRow.collection_id,
+            ChunkRow.text,
+            VectorRow.vector,
+            VectorRow.encoder_id,
+        )
+        .join(VectorRow, VectorRow.chunk_id == ChunkRow.id)
+        .join(Document, Document.id == ChunkRow.document_id)
+        .where(ChunkRow.document_id.in_(document_ids), Document.deleted_at.is_(None))
+        .order_by(ChunkRow.id)
+    )
+    return list(session.execute(statement))
+
+
+def foreign_encoder(session: Session, encoder_id: str) -> str | None:
+    """Another encoder whose vectors are stored, if there is one.
+
+    Vectors are appended, so a change of encoder shows between the oldest and the newest.
+    """
+    for order in (VectorRow.chunk_id.asc(), VectorRow.chunk_id.desc()):
+        stored = session.scalar(select(VectorRow.encoder_id).order_by(order).limit(1))
+        if stored is not None and stored != encoder_id:
+            return stored
+    return None

@@ -1,0 +1,113 @@
+"""SQL of documents, pages and chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from app.tables import ChunkRow, Document, DocumentPage, Job, VectorRow, utc_now
+
+Status = Literal["queued", "processing", "ready", "failed"]
+
+
+def live_statement(owner_id: int) -> Select[Document]:
+    return select(Document).where(Document.owner_id == owner_id, Document.deleted_at.is_(None))
+
+
+def get(session: Session, owner_id: int, document_id: int) -> Document | None:
+    return session.scalar(live_statement(owner_id).where(Document.id == document_id))
+
+
+def lock(session: Session, document_id: int) -> Document | None:
+    """The live row, held until the transaction ends: deletion and completion take turns on it."""
+    return session.scalar(
+        select(Document)
+        .where(Document.id == document_id, Document.deleted_at.is_(None))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+def get_by_sha256(session: Session, collection_id: int, sha256: str) -> Document | None:
+    return session.scalar(
+        select(Document).where(
+            Document.collection_id == collection_id,
+            Document.sha256 == sha256,
+            Document.deleted_at.is_(None),
+        )
+    )
+
+
+def sha256_in_use(session: Session, sha256: str) -> bool:
+    statement = select(Document.id).where(Document.sha256 == sha256, Document.deleted_at.is_(None)).limit(1)
+    return session.scalar(statement) is not None
+
+
+def list_page(
+    session: Session,
+    owner_id: int,
+    *,
+    collection_id: int | None,
+    status: Status | None,
+    limit: int,
+    offset: int,
+) -> tuple[Sequence[Document], int]:
+    """One page, newest first, and the number of all matches."""
+    statement = live_statement(owner_id)
+    if collection_id is not None:
+        statement = statement.where(Document.collection_id == collection_id)
+    if status is not None:
+        statement = statement.where(Document.status == status)
+    total = session.scalar(select(func.count()).select_from(statement.subquery())) or 0
+    rows = session.scalars(statement.order_by(Document.id.desc()).limit(limit).offset(offset)).all()
+    return rows, total
+
+
+def list_of_collection(session: Session, owner_id: int, collection_id: int) -> Sequence[Document]:
+    statement = live_statement(owner_id).where(Document.collection_id == collection_id)
+    return session.scalars(statement.order_by(Document.id)).all()
+
+
+def list_by_ids(session: Session, document_ids: Iterable[int]) -> Sequence[Document]:
+    return session.scalars(select(Document).where(Document.id.in_(list(document_ids)))).all()
+
+
+def owned_ids(session: Session, owner_id: int, document_ids: Iterable[int]) -> frozenset[int]:
+    statement = select(Document.id).where(
+        Document.owner_id == owner_id, Document.deleted_at.is_(None), Document.id.in_(list(document_ids))
+    )
+    return frozenset(session.scalars(statement))
+
+
+def latest_jobs(session: Session, document_ids: Sequence[int]) -> dict[int, Job]:
+    """Each document's newest job."""
+    newest = select(func.max(Job.id)).where(Job.document_id.in_(document_ids)).group_by(Job.document_id)
+    return {job.document_id: job for job in session.scalars(select(Job).where(Job.id.in_(newest)))}
+
+
+def get_page(session: Session, document_id: int, number: int) -> DocumentPage | None:
+    return session.scalar(
+        select(DocumentPage).where(DocumentPage.document_id == document_id, DocumentPage.number == number)
+    )
+
+
+def purge_content(session: Session, document_id: int) -> None:
+    """Removes pages, chunks and vectors."""
+    chunk_ids = select(ChunkRow.id).where(ChunkRow.document_id == document_id)
+    session.execute(delete(VectorRow).where(VectorRow.chunk_id.in_(chunk_ids)))
+    session.execute(delete(ChunkRow).where(ChunkRow.document_id == document_id))
+    session.execute(delete(DocumentPage).where(DocumentPage.document_id == document_id))
+
+
+def mark_deleted(session: Session, document_id: int) -> None:
+    session.execute(update(Document).where(Document.id == document_id).values(deleted_at=utc_now()))
+
+
+def count_by_status(session: Session) -> dict[str, int]:
+    statement = (
+        select(Document.status, func.count()).where(Document.deleted_at.is_(None)).group_by(Document.status)
+    )
+    return dict(session.execute(statement).all())

@@ -1,0 +1,149 @@
+"""Documents over HTTP."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from app.errors import ErrorBody
+from app.schemas import MAX_ROW_ID, RequestModel, ResponseModel
+
+DocumentStatus = Literal["queued", "processing", "ready", "failed"]
+
+DOCUMENT_EXAMPLE: dict[str, Any] = {
+    "id": 17,
+    "collection_id": 1,
+    "file_name": "handbook.pdf",
+    "media_type": "application/pdf",
+    "size_bytes": 48213,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "version": 1,
+    "status": "ready",
+    "progress": None,
+    "page_count": 12,
+    "chunk_count": 48,
+    "paged": True,
+    "report": {"pages": 12, "pages_without_text": [], "language": "en", "instruction_like": []},
+    "error": None,
+    "created_at": "2026-11-22T08:30:00Z",
+    "updated_at": "2026-11-22T08:30:04Z",
+}
+UPLOAD_EXAMPLE: dict[str, Any] = {
+    "documents": [
+        {
+            "file_name": "handbook.pdf",
+            "document_id": 17,
+            "job_id": 23,
+            "status": "queued",
+            "error": None,
+        }
+    ]
+}
+PAGE_EXAMPLE: dict[str, Any] = {
+    "document_id": 17,
+    "number": 3,
+    "label": "iii",
+    "text": "Everyone has 28 days of leave.",
+    "start": 4100,
+    "end": 4130,
+}
+
+
+class Progress(ResponseModel):
+    """How far the running job is."""
+
+    stage: str
+    done: int
+    total: int
+
+
+class DocumentError(ResponseModel):
+    """Why a document failed and what to do about it."""
+
+    code: str
+    stage: str
+    cause: str
+    next_step: str
+
+
+class DocumentOut(ResponseModel):
+    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [DOCUMENT_EXAMPLE]})
+
+    id: int
+    collection_id: int
+    file_name: str
+    media_type: str | None
+    size_bytes: int
+    sha256: str
+    version: int
+    status: DocumentStatus
+    progress: Progress | None = None
+    page_count: int | None
+    chunk_count: int | None
+    paged: bool | None
+    report: dict[str, Any] | None
+    error: DocumentError | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class DocumentList(ResponseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [DOCUMENT_EXAMPLE], "total": 1}]})
+
+    items: list[DocumentOut]
+    total: int
+
+
+class DocumentQuery(RequestModel):
+    """Which documents to list."""
+
+    collection_id: int | None = Field(None, ge=1, le=MAX_ROW_ID)
+    status: DocumentStatus | None = None
+    limit: int = Field(100, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=2**31 - 1)
+
+
+class UploadedFile(ResponseModel):
+    """What became of one file of an upload."""
+
+    file_name: str
+    document_id: int | None
+    job_id: int | None
+    status: Literal["queued", "duplicate", "rejected"]
+    error: ErrorBody | None
+
+
+class UploadResult(ResponseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [UPLOAD_EXAMPLE]})
+
+    documents: list[UploadedFile]
+
+
+class RetryResult(ResponseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"document_id": 17, "job_id": 24}]})
+
+    document_id: int
+    job_id: int
+
+
+class PageOut(ResponseModel):
+    """One page's text; `start` and `end` are character offsets in the document."""
+
+    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [PAGE_EXAMPLE]})
+
+    document_id: int
+    number: int
+    label: str | None
+    text: str
+    start: int
+    end: int
+
+
+class PageImageQuery(RequestModel):
+    """Which span to mark, in character offsets of the document, and how large to draw."""
+
+    start: int | None = Field(None, ge=0, le=2**31 - 1)
+    end: int | None = Field(None, ge=0, le=2**31 - 1)
+    scale: float = Field(1.5, ge=0.25, le=4, description="Pixels per point.")

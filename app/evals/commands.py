@@ -1,0 +1,185 @@
+"""`footnote eval`: measure answers, retrieval and claims from the shell, and list what was measured."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from app.evals.metrics import Interval
+    from app.evals.schemas import EvalRunOut
+    from app.evals.service import EvalKind, Metrics
+    from app.evals.types import Progress
+    from app.services import Services
+
+PROGRESS_INTERVAL_S = 5.0
+
+evals_app = typer.Typer(no_args_is_help=True)
+
+EvalFile = Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines, plain or .gz.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N records.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
+
+
+@evals_app.command()
+def answers(file: EvalFile, limit: Limit = None, as_json: JsonFlag = False) -> None:
+    """Exact match, F1, citations and refusals over questions with known answers."""
+    from app.answers.evaluation import eval_answerer
+    from app.evals.answers import evaluate_answers
+    from app.evals.records import AnswerRecord, read_records
+
+    def evaluate(services: Services) -> Metrics:
+        records = read_records(file, AnswerRecord, limit)
+        return evaluate_answers(records, eval_answerer(services), _progress())
+
+    _run("answers", file.name, {"file": str(file), "limit": limit}, evaluate, as_json)
+
+
+@evals_app.command()
+def retrieval(
+    corpus: Annotated[Path, typer.Option(help="Documents: {id, title, text}.")],
+    queries: Annotated[Path, typer.Option(help="Queries: {id, text}.")],
+    qrels: Annotated[Path, typer.Option(help="query<TAB>document<TAB>grade.")],
+    limit: Limit = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """nDCG@10, recall@10 and recall@50 of dense, BM25, fused and reranked search."""
+    from app.evals.ranking import evaluate_retrieval
+    from app.evals.records import CorpusRecord, QueryRecord, judged_queries, read_judgements, read_records
+    from app.services import search_config
+
+    def evaluate(services: Services) -> Metrics:
+        judgements = read_judgements(qrels)
+        asked = judged_queries(read_records(queries, QueryRecord), judgements, qrels)[:limit]
+        return evaluate_retrieval(
+            read_records(corpus, CorpusRecord),
+            asked,
+            judgements,
+            services.models.ingest.encode,
+            services.models.score_pairs,
+            search_config(services.settings),
+            _progress(),
+        )
+
+    files = {"corpus": str(corpus), "queries": str(queries), "qrels": str(qrels), "limit": limit}
+    _run("retrieval", f"{corpus.parent.name}/{corpus.name}", files, evaluate, as_json)
+
+
+@evals_app.command()
+def claims(file: EvalFile, limit: Limit = None, as_json: JsonFlag = False) -> None:
+    """Balanced accuracy, accuracy over three labels and calibration error of the verifier."""
+    from app.answers.evaluation import eval_verdicts
+    from app.evals.claims import evaluate_claims
+    from app.evals.records import ClaimRecord, read_records
+
+    def evaluate(services: Services) -> Metrics:
+        records = read_records(file, ClaimRecord, limit)
+        return evaluate_claims(records, eval_verdicts(services), _progress())
+
+    _run("claims", file.name, {"file": str(file), "limit": limit}, evaluate, as_json)
+
+
+@evals_app.command("list")
+def list_runs(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Only the latest N runs.")] = 100,
+    as_json: JsonFlag = False,
+) -> None:
+    """Stored runs, latest first."""
+    from app.accounts.service import local_account
+    from app.db import create_engine, make_sessions, migrate
+    from app.evals.service import list_latest
+    from app.settings import load_settings
+
+    url = load_settings().resolved_database_url
+    migrate(url)
+    engine = create_engine(url)
+    try:
+        with make_sessions(engine)() as session:
+            runs = list_latest(session, local_account(session), limit)
+    finally:
+        engine.dispose()
+    for run in runs:
+        typer.echo(f"{run.id:5} {run.created_at:%Y-%m-%d %H:%M} {run.kind:9} {run.status:7} {run.name}")
+    if as_json:
+        typer.echo(json.dumps({"items": [run.model_dump(mode="json") for run in runs]}, ensure_ascii=False))
+
+
+def _run(
+    kind: EvalKind,
+    name: str,
+    config: dict[str, Any],
+    evaluate: Callable[[Services], Metrics],
+    as_json: bool,
+) -> None:
+    """Evaluate on the configured models, store the run, print it."""
+    from app.evals.service import record_run
+
+    with _services() as services:
+        config |= _models(services)
+        run = record_run(services.sessions, kind, name, config, lambda: evaluate(services))
+    for line in _table(run):
+        typer.echo(line)
+    if as_json:
+        typer.echo(json.dumps({**(run.metrics or {}), "run_id": run.id}, ensure_ascii=False))
+
+
+@contextmanager
+def _services() -> Iterator[Services]:
+    from app.settings import load_settings
+    from app.wiring import build_services
+
+    services = build_services(load_settings())
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+def _models(services: Services) -> dict[str, Any]:
+    """What the figures depend on besides the file."""
+    from app.services import search_config
+
+    models = services.models
+    return {
+        "encoder": models.ingest.encoder_id,
+        "reranker": models.reranker_id,
+        "generator": models.generator.id,
+        "search": asdict(search_config(services.settings)),
+    }
+
+
+def _table(run: EvalRunOut) -> Iterator[str]:
+    """One line a measure; measures of a stage stand under its name."""
+    yield f"run {run.id}: {run.kind} {run.name}"
+    for name, value in (run.metrics or {}).items():
+        if "value" in value:
+            yield _line(name, value)
+        else:
+            yield from (_line(f"{name} {measure}", interval) for measure, interval in value.items())
+
+
+def _line(name: str, interval: Mapping[str, Any] | Interval) -> str:
+    if interval["value"] is None:
+        return f"{name:28} -  (n={interval['n']})"
+    bounds = f"[{interval['low']:.3f}, {interval['high']:.3f}]"
+    return f"{name:28} {interval['value']:.3f}  {bounds}  (n={interval['n']})"
+
+
+def _progress() -> Progress:
+    """Tells standard error how far it is, now and then."""
+    told_at = time.monotonic()
+
+    def progress(what: str, done: int, total: int) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= PROGRESS_INTERVAL_S:
+            told_at = time.monotonic()
+            typer.echo(f"{what}: {done} of {total}", err=True)
+
+    return progress

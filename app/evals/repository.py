@@ -1,0 +1,36 @@
+"""SQL of eval runs; every statement is scoped by owner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.tables import EvalRun, utc_now
+
+
+def add(session: Session, owner_id: int, kind: str, name: str, config: dict[str, Any]) -> EvalRun:
+    row = EvalRun(owner_id=owner_id, kind=kind, name=name, config=config)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def finish(session: Session, run_id: int, metrics: dict[str, Any]) -> None:
+    row = session.get_one(EvalRun, run_id)
+    row.status, row.metrics, row.finished_at = "done", metrics, utc_now()
+
+
+def fail(session: Session, run_id: int, error: dict[str, Any]) -> None:
+    row = session.get_one(EvalRun, run_id)
+    row.status, row.error, row.finished_at = "failed", error, utc_now()
+
+
+def list_latest(session: Session, owner_id: int, limit: int) -> list[EvalRun]:
+    statement = select(EvalRun).where(EvalRun.owner_id == owner_id).order_by(EvalRun.id.desc()).limit(limit)
+    return list(session.scalars(statement))
+
+
+def get(session: Session, owner_id: int, run_id: int) -> EvalRun | None:
+    return session.scalar(select(EvalRun).where(EvalRun.owner_id == owner_id, EvalRun.id == run_id))

@@ -1,0 +1,147 @@
+"""SQL of the job queue. Times are the database client's UTC clock, passed in.
+
+Whoever changes a job and its document locks the document first, except `take_next`, which skips rows that
+somebody else holds. That order is what keeps PostgreSQL free of deadlocks; SQLite has one writer anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import CursorResult, Select, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from app.jobs.types import LeasedJob
+from app.tables import Document, Job, utc_now
+
+NOT_LEASED: dict[str, Any] = {"leased_by": None, "lease_expires_at": None}
+
+
+def enqueue(session: Session, owner_id: int, document_id: int) -> Job:
+    job = Job(owner_id=owner_id, document_id=document_id)
+    session.add(job)
+    session.flush()
+    return job
+
+
+def get(session: Session, owner_id: int, job_id: int) -> Job | None:
+    return session.scalar(select(Job).where(Job.owner_id == owner_id, Job.id == job_id))
+
+
+def due_statement(now: datetime, document_ids: Collection[int] | None) -> Select[Job, Document]:
+    """Jobs that may start, longest waiting first, with their documents."""
+    statement = (
+        select(Job, Document)
+        .join(Document, Document.id == Job.document_id)
+        .where(Job.status == "queued", Job.run_after <= now, Document.deleted_at.is_(None))
+        .order_by(Job.run_after, Job.id)
+        .limit(1)
+    )
+    return statement if document_ids is None else statement.where(Job.document_id.in_(list(document_ids)))
+
+
+def any_due(session: Session, now: datetime, document_ids: Collection[int] | None) -> bool:
+    return session.execute(due_statement(now, document_ids)).first() is not None
+
+
+def take_next(
+    session: Session,
+    worker_id: str,
+    *,
+    now: datetime,
+    lease_s: float,
+    document_ids: Collection[int] | None = None,
+) -> LeasedJob | None:
+    """Leases the job that has waited longest, if any; `document_ids` narrows the choice."""
+    statement = due_statement(now, document_ids).with_for_update(skip_locked=True)
+    found = session.execute(statement).one_or_none()
+    if found is None:
+        return None
+    job, document = found
+    job.status, job.leased_by = "running", worker_id
+    job.lease_expires_at = now + timedelta(seconds=lease_s)
+    job.attempts += 1
+    job.stage, job.stage_done, job.stage_total = "stored", 0, 0
+    document.status = "processing"
+    return LeasedJob(
+        job_id=job.id,
+        document_id=document.id,
+        owner_id=job.owner_id,
+        collection_id=document.collection_id,
+        file_name=document.file_name,
+        sha256=document.sha256,
+        attempts=job.attempts,
+    )
+
+
+def extend_lease(session: Session, job_id: int, worker_id: str, until: datetime) -> bool:
+    """Heartbeat; False when the lease is no longer held."""
+    return _update_held(session, job_id, worker_id, lease_expires_at=until)
+
+
+def set_progress(session: Session, job_id: int, worker_id: str, stage: str, done: int, total: int) -> bool:
+    """False when the lease is no longer held."""
+    return _update_held(session, job_id, worker_id, stage=stage, stage_done=done, stage_total=total)
+
+
+def set_done(session: Session, job_id: int, worker_id: str) -> bool:
+    return _update_held(session, job_id, worker_id, status="done", error=None, **NOT_LEASED)
+
+
+def set_queued(
+    session: Session,
+    job_id: int,
+    worker_id: str,
+    *,
+    run_after: datetime,
+    error: dict[str, Any] | None,
+    attempts: int,
+) -> bool:
+    return _update_held(
+        session,
+        job_id,
+        worker_id,
+        status="queued",
+        run_after=run_after,
+        error=error,
+        attempts=attempts,
+        **NOT_LEASED,
+    )
+
+
+def set_dead(session: Session, job_id: int, worker_id: str, error: dict[str, Any]) -> bool:
+    return _update_held(session, job_id, worker_id, status="dead", error=error, **NOT_LEASED)
+
+
+def list_running(session: Session) -> Sequence[Job]:
+    return session.scalars(select(Job).where(Job.status == "running").order_by(Job.id)).all()
+
+
+def delete_of_document(session: Session, document_id: int) -> None:
+    session.execute(delete(Job).where(Job.document_id == document_id))
+
+
+def count_by_status(session: Session) -> dict[str, int]:
+    statement = select(Job.status, func.count()).group_by(Job.status)
+    return dict(session.execute(statement).all())
+
+
+def count_overdue(session: Session, before: datetime) -> int:
+    """Jobs that could have started before that moment and were not taken."""
+    statement = select(func.count()).where(Job.status == "queued", Job.run_after < before)
+    return session.scalar(statement) or 0
+
+
+def _update_held(session: Session, job_id: int, worker_id: str, **values: Any) -> bool:
+    """Changes the job only while this worker holds it."""
+    statement = (
+        update(Job)
+        .where(Job.id == job_id, Job.leased_by == worker_id, Job.status == "running")
+        .values(updated_at=utc_now(), **values)
+        .execution_options(synchronize_session=False)
+    )
+    result = session.execute(statement)
+    assert isinstance(result, CursorResult)
+    return result.rowcount == 1

@@ -1,0 +1,59 @@
+"""The HTTP application: lifespan, routers, handlers. No logic."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI
+from fastapi.concurrency import run_in_threadpool
+
+from app import health
+from app.answers.endpoints import router as answers
+from app.collections.endpoints import router as collections
+from app.conversations.endpoints import router as conversations
+from app.documents.endpoints import router as documents
+from app.documents.index_follower import IndexFollower
+from app.error_handlers import install_error_handlers
+from app.error_responses import Responses
+from app.errors import ErrorBody
+from app.evals.endpoints import router as evals
+from app.jobs.endpoints import router as jobs
+from app.metrics import Metrics
+from app.middleware import ObserveRequests
+from app.query_guard import refuse_unknown_query
+from app.services import Services
+from app.settings import Settings
+
+DESCRIPTION = "Upload documents, ask, and get answers whose every claim carries a footnote."
+INVALID: Responses = {422: {"model": ErrorBody, "description": "A field is wrong or unknown."}}
+
+
+def create_app(settings: Settings, build: Callable[[Settings], Services]) -> FastAPI:
+    """The application; `build` runs when it starts, so importing this costs nothing."""
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services = await run_in_threadpool(build, settings)
+        app.state.services, app.state.follower = services, IndexFollower(services)
+        metrics.watch(services)
+        app.state.follower.start()
+        yield
+        await run_in_threadpool(app.state.follower.stop)
+        await run_in_threadpool(services.close)
+
+    app = FastAPI(
+        title="Footnote",
+        description=DESCRIPTION,
+        version="0.1.0",
+        lifespan=lifespan,
+        dependencies=[Depends(refuse_unknown_query)],
+        responses=INVALID,
+    )
+    app.state.metrics = metrics
+    app.add_middleware(ObserveRequests, metrics=metrics)
+    install_error_handlers(app)
+    for router in (collections, documents, jobs, answers, conversations, evals, health.router):
+        app.include_router(router)
+    return app

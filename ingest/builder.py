@@ -1,0 +1,103 @@
+"""Collects blocks into one document text, keeping where headings, tables and pages stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from ingest.cleaning import clean
+from ingest.failures import ParseFailure
+from ingest.types import Heading, Page, ParsedDocument
+
+BLOCK_GAP: Final = "\n\n"
+
+
+class DocumentBuilder:
+    """Appends blocks in reading order; `build` gives the parsed document.
+
+    Blocks are parted by a blank line, which the chunker reads as the end of a paragraph.
+    Raises ParseFailure `file_too_large` once the text passes `max_chars`.
+    """
+
+    def __init__(self, max_chars: int) -> None:
+        self._max_chars = max_chars
+        self._parts: list[str] = []
+        self._length = 0
+        self._pages: list[tuple[int, str | None]] = []
+        self._page_is_fresh = True  # nothing on this page yet: the next block needs no gap
+        self._headings: list[Heading] = []
+        self._tables: list[tuple[int, int]] = []
+        self._lost = 0
+
+    def page(self, label: str | None = None) -> None:
+        """Start the next page; blocks added before the first call are a page of their own."""
+        if self._length and not self._pages:
+            self._pages.append((0, None))
+        if not self._page_is_fresh:
+            self._append(BLOCK_GAP)
+        self._pages.append((self._length, label))
+        self._page_is_fresh = True
+
+    def paragraph(self, text: str, *, tight: bool = False) -> tuple[int, int] | None:
+        """Append a block and return its span; None when nothing is left of it.
+
+        `tight` joins it to the block before with a plain line break, as list items are.
+        """
+        cleaned, lost = clean(text)
+        self._lost += lost
+        cleaned = "\n".join(line.rstrip() for line in cleaned.split("\n")).strip("\n")
+        if not cleaned.strip():
+            return None
+        if not self._page_is_fresh:
+            self._append("\n" if tight else BLOCK_GAP)
+        start = self._length
+        self._append(cleaned)
+        self._page_is_fresh = False
+        return start, self._length
+
+    def heading(self, level: int, text: str) -> None:
+        """Append a heading on a line of its own."""
+        line = " ".join(text.split())
+        span = self.paragraph(line)
+        if span is not None:
+            cleaned, _ = clean(line)
+            self._headings.append(Heading(level=level, text=cleaned, start=span[0]))
+
+    def table(self, lines: Iterable[str]) -> None:
+        """Append a table, one row a line."""
+        rows = (" ".join(line.split("\n")).strip() for line in lines)
+        span = self.paragraph("\n".join(row for row in rows if row))
+        if span is not None:
+            self._tables.append(span)
+
+    def build(
+        self, media_type: str, *, paged: bool = False, title: str | None = None, warnings: Sequence[str] = ()
+    ) -> ParsedDocument:
+        """The document; a format without pages gets one."""
+        return ParsedDocument(
+            text="".join(self._parts),
+            pages=self._page_slices(),
+            paged=paged,
+            media_type=media_type,
+            headings=tuple(self._headings),
+            table_spans=tuple(self._tables),
+            title=clean(title)[0].strip() or None if title else None,
+            characters_lost=self._lost,
+            warnings=tuple(warnings),
+        )
+
+    def _append(self, text: str) -> None:
+        self._parts.append(text)
+        self._length += len(text)
+        if self._length > self._max_chars:
+            raise ParseFailure(
+                "file_too_large", f"Its text is longer than the limit of {self._max_chars:,} characters."
+            )
+
+    def _page_slices(self) -> tuple[Page, ...]:
+        starts = self._pages or [(0, None)]
+        ends = [start for start, _ in starts[1:]] + [self._length]
+        return tuple(
+            Page(number=number, start=start, end=end, label=label)
+            for number, ((start, label), end) in enumerate(zip(starts, ends, strict=True), 1)
+        )

@@ -1,0 +1,68 @@
+"""The child process of `ingest.sandbox`: limits itself, runs one task, leaves its result in a folder.
+
+Run as `python -m ingest.child FOLDER`; the folder holds the task, and afterwards the result or the failure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from ingest.failures import ParseFailure
+from ingest.sandbox import FAILURE_FILE, PROGRESS_FD_KEY, TASK_FILE
+from ingest.types import ParseLimits
+
+_GRACE_S: Final = 5.0  # the parent's clock should win; this one is for a parent that died
+_MAX_RESULT_BYTES: Final = 2 * 1024**3
+
+
+def main() -> None:
+    """Run the task described in the folder named by the first argument."""
+    folder = Path(sys.argv[1])
+    task = json.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
+    _limit_self(task["memory_bytes"], task["timeout_s"] + _GRACE_S)
+    try:
+        _TASKS[task["task"]](task, folder)
+    except ParseFailure as failure:
+        content = {"code": failure.code, "cause": failure.cause, "next_step": failure.next_step}
+        (folder / FAILURE_FILE).write_text(json.dumps(content), encoding="utf-8")
+    os._exit(0)  # the result is on disk; native libraries may still crash while they take themselves down
+
+
+def _limit_self(memory_bytes: int, timeout_s: float) -> None:
+    """Limits that hold in native code too; the default action of SIGALRM ends the process."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_RESULT_BYTES, _MAX_RESULT_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    signal.setitimer(signal.ITIMER_REAL, timeout_s)
+
+
+def _parse(task: dict[str, Any], folder: Path) -> None:
+    from ingest.parsers.registry import parse_source  # after the limits: imports count too
+    from ingest.sniff import identify
+    from ingest.wire import save_parsed
+
+    def report(done: int, total: int) -> None:
+        os.write(task[PROGRESS_FD_KEY], f"{done} {total}\n".encode())
+
+    limits = ParseLimits(**task["limits"])
+    source = identify(Path(task["path"]), task["file_name"], limits, report)
+    save_parsed(parse_source(source), folder)
+
+
+def _render(task: dict[str, Any], folder: Path) -> None:
+    from ingest.parsers.pdf_image import render_png
+
+    image = render_png(Path(task["path"]), task["page_number"], task["scale"], task["boxes"])
+    (folder / "page.png").write_bytes(image)
+
+
+_TASKS: Final = {"parse": _parse, "render": _render}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""HTML through selectolax (lexbor) and a block walk of our own: what a reader would see, in order.
+
+The walk is a loop, not recursion: 20,000 nested elements are a file people send. Hidden elements are left
+out and counted, because hidden text is where instructions to a model are planted; only what the element
+itself says counts, style sheets are not read. Navigation and controls are left out too.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from ingest.builder import DocumentBuilder
+from ingest.parsers.tables import table_lines
+from ingest.source import Source
+from ingest.types import ParsedDocument
+
+# fmt: off
+_SKIPPED: Final = frozenset({
+    "script", "style", "template", "noscript", "head", "svg", "math", "canvas", "iframe", "object",
+    "select", "button", "nav", "dialog",
+})
+_BLOCKS: Final = frozenset({
+    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "div", "dl",
+    "dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "html", "legend", "li",
+    "main", "menu", "ol", "option", "p", "pre", "section", "summary", "table", "tbody", "td", "tfoot",
+    "th", "thead", "tr", "ul", "h1", "h2", "h3", "h4", "h5", "h6",
+})
+# fmt: on
+_MAX_CELL_CHARS: Final = 1_000  # more is an article that a table sets beside a menu
+_HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
+_HIDING_STYLE = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?![.\d])|font-size\s*:\s*0(?![.\d])", re.I
+)
+_SPACE = re.compile(r"[ \t\r\n\f]+")
+
+
+def parse_html(source: Source) -> ParsedDocument:
+    """The visible text of a page with its headings and tables."""
+    builder = DocumentBuilder(source.limits.text_chars)
+    tree = LexborHTMLParser(source.text)
+    hidden = add_html(tree, builder)
+    warnings = list(source.decoding_warnings)
+    if hidden:
+        warnings.append(f"{hidden} hidden elements were left out.")
+    title = tree.css_first("title")
+    return builder.build(source.media_type, title=title.text() if title else None, warnings=warnings)
+
+
+def add_html(tree: LexborHTMLParser, builder: DocumentBuilder) -> int:
+    """Add a page's visible blocks to `builder`; returns how many hidden elements were left out."""
+    walk = _Walk(builder)
+    if tree.root is not None:
+        walk.run(tree.root)
+    return walk.hidden
+
+
+class _Walk:
+    """One pass over the tree in document order, collecting inline text into blocks."""
+
+    def __init__(self, builder: DocumentBuilder) -> None:
+        self.hidden = 0
+        self._builder = builder
+        self._inline: list[str] = []
+        self._item_prefix = ""
+        self._preformatted = 0
+
+    def run(self, root: LexborNode) -> None:
+        stack: list[tuple[LexborNode, bool]] = [(root, False)]
+        while stack:
+            node, leaving = stack.pop()
+            if leaving:
+                self._leave(node)
+            elif self._enter(node):
+                stack.append((node, True))
+                stack.extend((child, False) for child in reversed(_children(node)))
+        self._flush()
+
+    def _enter(self, node: LexborNode) -> bool:
+        """True when the walk should go into `node`."""
+        tag = node.tag or ""
+        if tag == "-text":
+            self._add_text(node.text_content or "")
+        if tag.startswith("-") or tag in _SKIPPED:
+            return False
+        if _is_hidden(node):
+            self.hidden += 1
+            return False
+        if tag in _BLOCKS:
+            self._flush()
+        if tag == "table" and (rows := _data_rows(node)) is not None:
+            self._builder.table(table_lines(rows))
+            return False
+        self._open(node, tag)
+        return True
+
+    def _open(self, node: LexborNode, tag: str) -> None:
+        if tag == "br":
+            self._inline.append("\n")
+        elif tag == "li":
+            self._item_prefix = "- "
+        elif tag == "pre":
+            self._preformatted += 1
+        elif tag == "img":
+            self._add_text(node.attributes.get("alt") or "")
+
+    def _leave(self, node: LexborNode) -> None:
+        tag = node.tag or ""
+        if tag in _HEADINGS:
+            self._builder.heading(_HEADINGS[tag], "".join(self._inline))
+            self._inline.clear()
+        elif tag in _BLOCKS:
+            self._flush()
+        if tag == "pre":
+            self._preformatted -= 1
+
+    def _add_text(self, text: str) -> None:
+        self._inline.append(text if self._preformatted else _SPACE.sub(" ", text))
+
+    def _flush(self) -> None:
+        lines = "".join(self._inline).split("\n")
+        text = "\n".join(lines if self._preformatted else [line.strip() for line in lines]).strip("\n")
+        self._inline.clear()
+        if text.strip():
+            self._builder.paragraph(self._item_prefix + text, tight=bool(self._item_prefix))
+            self._item_prefix = ""
+
+
+def _children(node: LexborNode) -> list[LexborNode]:
+    children = []
+    child = node.child
+    while child is not None:
+        children.append(child)
+        child = child.next
+    return children
+
+
+def _is_hidden(node: LexborNode) -> bool:
+    attributes = node.attributes
+    return "hidden" in attributes or bool(_HIDING_STYLE.search(attributes.get("style") or ""))
+
+
+def _data_rows(table: LexborNode) -> list[list[str]] | None:
+    """The cells of a table that holds data; None for one that lays out other blocks."""
+    if len(table.css("table")) > 1 or table.css_first("h1, h2, h3, h4, h5, h6, pre") is not None:
+        return None  # `css` finds the table itself, too
+    rows = [[_cell_text(cell) for cell in row.css("td, th")] for row in table.css("tr")]
+    holds_text = any(len(cell) > _MAX_CELL_CHARS for row in rows for cell in row)
+    return rows if max(map(len, rows), default=0) > 1 and not holds_text else None
+
+
+def _cell_text(cell: LexborNode) -> str:
+    """A cell's visible text on one line."""
+    parts: list[str] = []
+    stack = [cell]
+    while stack:
+        node = stack.pop()
+        tag = node.tag or ""
+        if tag == "-text":
+            parts.append(node.text_content or "")
+        elif tag not in _SKIPPED and not tag.startswith("-") and not _is_hidden(node):
+            if tag in _BLOCKS or tag == "br":
+                parts.append(" ")
+            stack.extend(reversed(_children(node)))
+    return _SPACE.sub(" ", "".join(parts)).strip()

@@ -1,0 +1,136 @@
+"""PDF through PDFium: pages with labels, one box a character, the outline as headings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pypdfium2
+import pypdfium2.raw as pdfium
+
+from ingest.cleaning import clean
+from ingest.failures import ParseFailure
+from ingest.parsers.pdf_outline import read_outline
+from ingest.parsers.pdf_text import PageText, read_page_text
+from ingest.source import Source
+from ingest.types import Page, ParsedDocument
+
+_PAGE_GAP: Final = "\n\n"
+_END_MARK_WITHIN_BYTES: Final = 2048
+
+
+def parse_pdf(source: Source) -> ParsedDocument:
+    """Text, pages, boxes and outline of a PDF; a page that cannot be read is empty and named in a warning.
+
+    Raises ParseFailure `file_encrypted`, `file_truncated`, `file_damaged` or `file_too_large`.
+    """
+    with open_pdf(source.path) as document:
+        texts: list[str] = []
+        pages: list[Page] = []
+        unreadable: list[int] = []
+        lost, end = 0, 0
+        for number, page_text in _page_texts(document, source, unreadable):
+            text, boxes = _with_gap(page_text)
+            start, end = end, end + len(text)
+            lost += page_text.lost
+            texts.append(text)
+            pages.append(_page(document, number, start, end, boxes))
+            _check_length(end, source.limits.text_chars)
+        text = "".join(texts)
+        return ParsedDocument(
+            text=text,
+            pages=tuple(pages),
+            paged=True,
+            media_type=source.media_type,
+            headings=read_outline(document, text, pages),
+            title=clean(document.get_metadata_value("Title"))[0].strip() or None,
+            characters_lost=lost,
+            warnings=_unreadable_warning(unreadable),
+        )
+
+
+def open_pdf(path: Path) -> pypdfium2.PdfDocument:
+    """The open document, which tries the empty password only.
+
+    Raises ParseFailure `file_encrypted`, `file_truncated` or `file_damaged`.
+    """
+    try:
+        document = pypdfium2.PdfDocument(path)
+    except pypdfium2.PdfiumError as error:
+        raise _refusal(path, error.err_code) from error
+    if len(document) == 0:
+        raise ParseFailure("file_damaged", "The file has no pages.")
+    return document
+
+
+def _refusal(path: Path, code: int | None) -> ParseFailure:
+    if code == pdfium.FPDF_ERR_PASSWORD:
+        return ParseFailure("file_encrypted", "The file is protected with a password.")
+    if code == pdfium.FPDF_ERR_SECURITY:
+        return ParseFailure("file_encrypted", "The file is protected in a way that cannot be opened.")
+    with path.open("rb") as stream:
+        stream.seek(-min(_END_MARK_WITHIN_BYTES, path.stat().st_size), 2)
+        if b"%%EOF" not in stream.read():
+            return ParseFailure("file_truncated", "The file ends before its table of contents.")
+    return ParseFailure("file_damaged", "The structure of the file is broken.")
+
+
+def _page_texts(
+    document: pypdfium2.PdfDocument, source: Source, unreadable: list[int]
+) -> Iterator[tuple[int, PageText]]:
+    """Each page's number and text; pages are closed one by one to keep memory flat."""
+    for number in range(1, len(document) + 1):
+        try:
+            page = document[number - 1]
+            text_page = page.get_textpage()
+        except pypdfium2.PdfiumError:
+            unreadable.append(number)
+            yield number, PageText(np.empty(0, np.uint32), np.empty((0, 4), np.float32), lost=0)
+        else:
+            yield number, read_page_text(text_page)
+            text_page.close()
+            page.close()
+        source.on_page(number, len(document))
+
+
+def _with_gap(page_text: PageText) -> tuple[str, np.ndarray[tuple[int, int], np.dtype[np.float32]]]:
+    """The page's text and boxes, closed by an empty line so that no word runs into the next page."""
+    text = page_text.text
+    if not text:
+        return text, page_text.boxes
+    gap = np.full((len(_PAGE_GAP), 4), np.nan, np.float32)
+    return text + _PAGE_GAP, np.concatenate([page_text.boxes, gap])
+
+
+def _page(
+    document: pypdfium2.PdfDocument,
+    number: int,
+    start: int,
+    end: int,
+    boxes: np.ndarray[tuple[int, int], np.dtype[np.float32]],
+) -> Page:
+    size = pdfium.FS_SIZEF()
+    known = pdfium.FPDF_GetPageSizeByIndexF(document, number - 1, size)
+    label = clean(document.get_page_label(number - 1))[0].strip()
+    return Page(
+        number=number,
+        start=start,
+        end=end,
+        label=label or None,
+        width_pt=size.width if known else None,
+        height_pt=size.height if known else None,
+        boxes=boxes,
+    )
+
+
+def _check_length(chars: int, limit: int) -> None:
+    if chars > limit:
+        raise ParseFailure("file_too_large", f"Its text is longer than the limit of {limit:,} characters.")
+
+
+def _unreadable_warning(numbers: list[int]) -> tuple[str, ...]:
+    if not numbers:
+        return ()
+    return (f"{len(numbers)} pages could not be read: {', '.join(map(str, numbers[:20]))}.",)

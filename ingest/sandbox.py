@@ -1,0 +1,143 @@
+"""Runs one task of ingest in a child process with limits, so that no file can hurt the service.
+
+Format libraries are native code that files are made to break. The child has its own process group, session,
+home and temporary folder, an address-space limit and a clock; whatever it does, the parent gets a result or
+a ParseFailure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from ingest.failures import ParseFailure
+from ingest.types import ParseLimits
+
+TASK_FILE: Final = "task.json"
+FAILURE_FILE: Final = "failure.json"
+PROGRESS_FD_KEY: Final = "progress_fd"
+_SOURCE_ROOT: Final = Path(__file__).resolve().parents[1]
+_NEWS_INTERVAL_S: Final = 1.0  # the caller is asked this often whether to go on, news or not
+_OUT_OF_MEMORY: Final = ("memoryerror", "memory allocation", "bad_alloc", "cannot allocate", "failed to map")
+
+PageProgress = Callable[[int, int], None]
+
+
+@contextmanager
+def run_in_child(task: dict[str, Any], limits: ParseLimits, on_page: PageProgress) -> Iterator[Path]:
+    """Run `task` in a child; gives the folder with its results, removed on leaving.
+
+    Raises ParseFailure: the child's own, or `parse_timeout`, `parse_memory`, `parse_crashed`. Whatever
+    `on_page` raises ends the child and passes through.
+    """
+    with tempfile.TemporaryDirectory(prefix="footnote-parse-") as name:
+        folder = Path(name)
+        read_fd, write_fd = os.pipe()
+        try:
+            child = _start(task, folder, limits, write_fd)
+        finally:
+            os.close(write_fd)
+        try:
+            _watch(child, read_fd, limits.timeout_s, on_page)
+        finally:
+            _end(child)
+            os.close(read_fd)
+        _raise_failure(child.returncode, folder, limits)
+        yield folder
+
+
+def _start(task: dict[str, Any], folder: Path, limits: ParseLimits, write_fd: int) -> subprocess.Popen[bytes]:
+    content = {
+        **task,
+        PROGRESS_FD_KEY: write_fd,
+        "timeout_s": limits.timeout_s,
+        "memory_bytes": limits.memory_bytes,
+    }
+    (folder / TASK_FILE).write_text(json.dumps(content), encoding="utf-8")
+    with (folder / "stderr.txt").open("wb") as stderr:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "ingest.child", str(folder)],
+            cwd=folder,
+            env=_environment(folder),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            pass_fds=(write_fd,),
+            start_new_session=True,
+        )
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """A small environment: no secrets of the service, one thread, nothing written outside `folder`."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "PYTHONPATH": str(_SOURCE_ROOT),
+        "PYTHONUTF8": "1",
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "MALLOC_ARENA_MAX": "2",  # each arena takes 64 MiB of the address space, used or not
+        "TOKIO_WORKER_THREADS": "2",
+        **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1"),
+    }
+
+
+def _watch(child: subprocess.Popen[bytes], read_fd: int, timeout_s: float, on_page: PageProgress) -> None:
+    """Pass the child's progress on until it ends or its time is up."""
+    deadline = time.monotonic() + timeout_s
+    done, total, rest = 0, 0, b""
+    while (left := deadline - time.monotonic()) > 0:
+        ready, _, _ = select.select([read_fd], [], [], min(left, _NEWS_INTERVAL_S))
+        if ready:
+            news = os.read(read_fd, 65_536)
+            if not news:  # the child closed its end: it is finished
+                _wait(child, deadline)
+                return
+            *lines, rest = (rest + news).split(b"\n")
+            if lines:
+                done, total = map(int, lines[-1].split())
+        on_page(done, total)
+    raise ParseFailure("parse_timeout", f"Reading the file took longer than {timeout_s:g} seconds.")
+
+
+def _wait(child: subprocess.Popen[bytes], deadline: float) -> None:
+    try:
+        child.wait(max(deadline - time.monotonic(), 1.0))
+    except subprocess.TimeoutExpired as error:
+        raise ParseFailure("parse_timeout", "Reading the file did not come to an end in time.") from error
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the child and whatever it started; harmless when it has ended."""
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGKILL)  # not reaped yet, so the group id is still its own
+        child.wait()
+
+
+def _raise_failure(return_code: int, folder: Path, limits: ParseLimits) -> None:
+    failure_file = folder / FAILURE_FILE
+    if failure_file.exists():
+        failure = json.loads(failure_file.read_text(encoding="utf-8"))
+        raise ParseFailure(failure["code"], failure["cause"], failure["next_step"])
+    if return_code == 0:
+        return
+    stderr = (folder / "stderr.txt").read_text(encoding="utf-8", errors="replace")
+    if any(sign in stderr.lower() for sign in _OUT_OF_MEMORY):
+        raise ParseFailure(
+            "parse_memory", f"Reading the file needs more memory than {limits.memory_bytes:,} bytes."
+        )
+    if return_code == -signal.SIGALRM:
+        raise ParseFailure(
+            "parse_timeout", f"Reading the file took longer than {limits.timeout_s:g} seconds."
+        )
+    last_line = stderr.strip().rsplit("\n", 1)[-1][:300] or f"exit status {return_code}"
+    raise ParseFailure("parse_crashed", f"The program that reads this format broke down ({last_line}).")

@@ -1,0 +1,113 @@
+"""The vocabulary of ingest: a parsed document, its pages and its chunks.
+
+This module imports nothing of ours, so everything else may import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Stage = Literal["stored", "parse", "chunk", "embed", "index"]
+"""The named stages of the life of a document, in order."""
+
+Progress = Callable[[Stage, int, int], None]
+"""Called with (stage, done, total); raising from it stops the ingest (lease lost, cancelled)."""
+
+Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+"""Texts to unit vectors, float32 [B, C]."""
+
+TokenSpans = Callable[[str], Sequence[tuple[int, int]]]
+"""Text to the character span (start, end) of each encoder token, in order, without special tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: a slice of the document's text. Pages cover the text without gap or overlap."""
+
+    number: int  # 1-based position in the file
+    start: int  # character offset in the document's text, inclusive
+    end: int  # exclusive
+    label: str | None = None  # printed label where the format stores one (iii, 12)
+    width_pt: float | None = None  # points (1/72 inch); None where the format has no geometry
+    height_pt: float | None = None
+    boxes: NDArray[np.float32] | None = None  # [end - start, 4] left, bottom, right, top in points; NaN for
+    # characters without a box (line breaks). PDF only.
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading and where its line starts in the document's text."""
+
+    level: int  # 1 is the outermost
+    text: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedDocument:
+    """A file's text with its structure. Every offset in the product refers to `text`."""
+
+    text: str  # no NUL, newline is \n
+    pages: tuple[Page, ...]  # at least one; a format without pages has one
+    paged: bool  # True where page numbers mean something to a reader (PDF, slides, sheets)
+    media_type: str  # what the bytes are, not what the name says
+    headings: tuple[Heading, ...] = ()
+    table_spans: tuple[tuple[int, int], ...] = ()  # spans of table rows or blocks: not split inside a row
+    title: str | None = None
+    characters_lost: int = 0  # unreadable and control characters that were left out
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkDraft:
+    """A passage before it has an id: parsed.text[start:end] == text."""
+
+    position: int  # 0-based order in the document
+    start: int
+    end: int
+    text: str
+    page_first: int | None  # None where the document is not paged
+    page_last: int | None
+    headings: tuple[str, ...]  # outermost first
+    tokens: int  # encoder tokens
+
+
+@dataclass(frozen=True, slots=True)
+class QualityReport:
+    """What a person should know before trusting answers from this document."""
+
+    pages: int
+    pages_without_text: tuple[int, ...]
+    characters: int
+    characters_lost: int  # replacement characters and removed control characters
+    tables: int
+    language: str | None  # ISO 639-1
+    instruction_like: tuple[str, ...]  # excerpts that address a model; shown, never obeyed
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IngestedDocument:
+    """All that one file becomes, ready for one SQL transaction."""
+
+    parsed: ParsedDocument
+    chunks: tuple[ChunkDraft, ...]
+    vectors: NDArray[np.float32]  # [len(chunks), C]
+    report: QualityReport
+    seconds: dict[str, float] = field(default_factory=dict)  # per stage
+
+
+@dataclass(frozen=True, slots=True)
+class ParseLimits:
+    """Bounds on one parse, enforced on the child process."""
+
+    timeout_s: float = 120.0
+    memory_bytes: int = 2 * 1024**3
+    file_bytes: int = 200 * 1024**2
+    unpacked_bytes: int = 400 * 1024**2  # zip containers: sum of member sizes
+    text_chars: int = 40_000_000

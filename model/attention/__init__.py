@@ -1,0 +1,53 @@
+"""Attention behind one interface, with three implementations that agree.
+
+`reference` is the plain formula and the oracle of the tests, `blockwise` is the flash-attention algorithm
+in plain torch (memory linear in the sequence length), `sdpa` is torch's fused kernel and the default.
+The caller names the implementation; nothing is chosen behind its back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal, get_args
+
+from torch import Tensor
+
+from model.attention import blockwise, reference, sdpa
+from model.attention.mask import AttentionMask
+
+__all__ = ["IMPLEMENTATIONS", "AttentionMask", "Implementation", "attend"]
+
+Implementation = Literal["reference", "blockwise", "sdpa"]
+IMPLEMENTATIONS: tuple[Implementation, ...] = get_args(Implementation)
+
+_ATTEND: Mapping[str, Callable[..., Tensor]] = {
+    "reference": reference.attend,
+    "blockwise": blockwise.attend,
+    "sdpa": sdpa.attend,
+}
+
+
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: AttentionMask,
+    *,
+    scale: float,
+    implementation: Implementation = "sdpa",
+) -> Tensor:
+    """Softmax attention with grouped queries: query head h reads key/value head h // (H / K).
+
+    q [B, H, T, D], k and v [B, K, S, D], H divisible by K; returns [B, H, T, D] in q's dtype. A query that
+    sees no key gets zeros. Raises ValueError when the shapes do not fit together.
+    """
+    _check_shapes(q, k, v)
+    return _ATTEND[implementation](q, k, v, mask, scale=scale)
+
+
+def _check_shapes(q: Tensor, k: Tensor, v: Tensor) -> None:
+    """Refuse shapes that broadcasting would silently accept."""
+    same_batch = q.shape[0] == k.shape[0] and q.shape[3] == k.shape[3]
+    if k.shape != v.shape or not same_batch or q.shape[1] % k.shape[1]:
+        shapes = f"q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}"
+        raise ValueError(f"attention shapes do not fit together: {shapes}")

@@ -1,0 +1,260 @@
+"""Keys and values of past tokens, in blocks (PagedAttention, Kwon et al. 2023).
+
+Storage is cut into blocks of BLOCK_TOKENS slots. A sequence owns a table of blocks; blocks are counted, so
+that forked sequences (beams, shared prefixes) share what they have in common and copy a block before writing
+to it. Free blocks are handed out lowest first: a lone sequence lies in one run and is read as a view.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from model.attention import AttentionMask
+from model.config import DecoderConfig
+
+BLOCK_TOKENS = 64
+
+
+class CacheFull(RuntimeError):
+    """No block is left for another token."""
+
+
+class BlockAllocator:
+    """Counts the users of every block; knows nothing of tensors."""
+
+    def __init__(self, blocks: int) -> None:
+        self._free = list(range(blocks))  # a heap: the lowest block is handed out first
+        self._users = [0] * blocks
+
+    @property
+    def free_blocks(self) -> int:
+        """Blocks that nobody uses."""
+        return len(self._free)
+
+    def allocate(self) -> int:
+        """The lowest free block, with one user; raises CacheFull."""
+        if not self._free:
+            raise CacheFull(f"all {len(self._users)} cache blocks are in use")
+        block = heapq.heappop(self._free)
+        self._users[block] = 1
+        return block
+
+    def share(self, block: int) -> None:
+        """One more user of a block that is in use."""
+        if self._users[block] == 0:
+            raise ValueError(f"block {block} is free and cannot be shared")
+        self._users[block] += 1
+
+    def release(self, block: int) -> None:
+        """One user less; the last one frees the block."""
+        if self._users[block] == 0:
+            raise ValueError(f"block {block} is already free")
+        self._users[block] -= 1
+        if self._users[block] == 0:
+            heapq.heappush(self._free, block)
+
+    def is_shared(self, block: int) -> bool:
+        """True when writing to the block would show in another sequence."""
+        return self._users[block] > 1
+
+    def check_integrity(self, tables: Sequence[Sequence[int]]) -> None:
+        """Raise ValueError unless users counted equal the tables' entries and all other blocks are free."""
+        counted = [0] * len(self._users)
+        for table in tables:
+            for block in table:
+                counted[block] += 1
+        if counted != self._users:
+            raise ValueError("block users do not match the block tables")
+        if sorted(self._free) != [block for block, users in enumerate(self._users) if users == 0]:
+            raise ValueError("the free list does not match the unused blocks")
+
+
+@dataclass(eq=False)
+class CachedSequence:
+    """One sequence in the cache: its blocks in order, and how many tokens they hold."""
+
+    blocks: list[int] = field(default_factory=list)
+    length_tokens: int = 0
+
+
+class KVCache:
+    """Keys and values of many sequences for every layer of one decoder."""
+
+    def __init__(
+        self, config: DecoderConfig, capacity_tokens: int, *, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        blocks = -(-capacity_tokens // BLOCK_TOKENS)
+        shape = (config.layers, blocks, BLOCK_TOKENS, config.key_value_heads, config.head_width)
+        # Uninitialised memory costs nothing until a block is used; `_new_block` zeroes it then.
+        self.keys = torch.empty(shape, dtype=dtype, device=device)
+        self.values = torch.empty(shape, dtype=dtype, device=device)
+        self._allocator = BlockAllocator(blocks)
+        self._sequences: set[CachedSequence] = set()
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Storage one token takes over all layers."""
+        layers, _, _, heads, width = self.keys.shape
+        return 2 * layers * heads * width * self.keys.element_size()
+
+    @property
+    def free_tokens(self) -> int:
+        """Tokens that fit into the free blocks."""
+        return self._allocator.free_blocks * BLOCK_TOKENS
+
+    def open(self) -> CachedSequence:
+        """A new, empty sequence."""
+        sequence = CachedSequence()
+        self._sequences.add(sequence)
+        return sequence
+
+    def fork(self, sequence: CachedSequence) -> CachedSequence:
+        """A sequence with the same past; the blocks are shared until one of the two writes."""
+        for block in sequence.blocks:
+            self._allocator.share(block)
+        copy = CachedSequence(list(sequence.blocks), sequence.length_tokens)
+        self._sequences.add(copy)
+        return copy
+
+    def close(self, sequence: CachedSequence) -> None:
+        """Give a sequence's blocks back; closing twice is an error (KeyError)."""
+        self._sequences.remove(sequence)
+        for block in sequence.blocks:
+            self._allocator.release(block)
+        sequence.blocks.clear()
+
+    def check_integrity(self) -> None:
+        """Raise ValueError unless every block is either free or counted once per table that names it."""
+        self._allocator.check_integrity([sequence.blocks for sequence in self._sequences])
+        for sequence in self._sequences:
+            if not sequence.length_tokens <= len(sequence.blocks) * BLOCK_TOKENS:
+                raise ValueError("a sequence is longer than its blocks")
+
+    def step(self, sequences: Sequence[CachedSequence], counts: Sequence[int]) -> CacheStep:
+        """Make room for counts[i] more tokens of sequences[i]; the step then takes their keys and values.
+
+        Raises CacheFull when the free blocks do not suffice; nothing is changed then.
+        """
+        self._check_room(sequences, counts)
+        starts = [sequence.length_tokens for sequence in sequences]
+        for sequence, count in zip(sequences, counts, strict=True):
+            self._grow(sequence, count)
+        return CacheStep(self, [list(sequence.blocks) for sequence in sequences], starts, list(counts))
+
+    def _check_room(self, sequences: Sequence[CachedSequence], counts: Sequence[int]) -> None:
+        needed = 0
+        for sequence, count in zip(sequences, counts, strict=True):
+            end = sequence.length_tokens + count
+            needed += -(-end // BLOCK_TOKENS) - len(sequence.blocks) + self._writes_to_shared(sequence)
+        if needed > self._allocator.free_blocks:
+            raise CacheFull(f"{needed} cache blocks needed, {self._allocator.free_blocks} are free")
+
+    def _writes_to_shared(self, sequence: CachedSequence) -> bool:
+        """True when the next token goes into a block that another sequence reads."""
+        partial = sequence.length_tokens % BLOCK_TOKENS != 0
+        return partial and self._allocator.is_shared(sequence.blocks[-1])
+
+    def _grow(self, sequence: CachedSequence, count: int) -> None:
+        if self._writes_to_shared(sequence):
+            shared, own = sequence.blocks[-1], self._allocator.allocate()
+            self.keys[:, own] = self.keys[:, shared]
+            self.values[:, own] = self.values[:, shared]
+            self._allocator.release(shared)
+            sequence.blocks[-1] = own
+        sequence.length_tokens += count
+        while len(sequence.blocks) * BLOCK_TOKENS < sequence.length_tokens:
+            sequence.blocks.append(self._new_block())
+
+    def _new_block(self) -> int:
+        """A zeroed block: slots that a mask hides are still multiplied by zero, which NaN would survive."""
+        block = self._allocator.allocate()
+        self.keys[:, block] = 0
+        self.values[:, block] = 0
+        return block
+
+
+class CacheStep:
+    """One forward pass over new tokens of B sequences: takes their keys and values, gives the whole past."""
+
+    def __init__(self, cache: KVCache, tables: list[list[int]], starts: list[int], counts: list[int]) -> None:
+        self._cache = cache
+        self._tables = tables
+        self._starts = starts
+        self._counts = counts
+        rows = max(counts)
+        device = cache.keys.device
+        offsets = torch.arange(rows, device=device)
+        self._start = torch.tensor(starts, device=device)
+        self.positions = self._start[:, None] + offsets  # int64 [B, T]; rows beyond counts[i] are padding
+        ragged = min(counts) < rows
+        self._real = offsets < torch.tensor(counts, device=device)[:, None] if ragged else None  # [B, T]
+        self._slots = self._slot_numbers()
+
+    def _slot_numbers(self) -> Tensor:
+        """Storage slot of every new token, padding left out: int64 [N]."""
+        slots = [
+            table[position // BLOCK_TOKENS] * BLOCK_TOKENS + position % BLOCK_TOKENS
+            for table, start, count in zip(self._tables, self._starts, self._counts, strict=True)
+            for position in range(start, start + count)
+        ]
+        return torch.tensor(slots, device=self.positions.device)
+
+    def extend(
+        self, layer: int, k: Tensor, v: Tensor, window: int | None
+    ) -> tuple[Tensor, Tensor, AttentionMask]:
+        """Store the new tokens' k, v [B, T, K, D]; returns keys and values [B, K, S, D] and their mask.
+
+        S covers what the window lets any new token see: old tokens of windowed layers are not read.
+        """
+        self._write(self._cache.keys[layer], k)
+        self._write(self._cache.values[layer], v)
+        if len(self._tables) == 1:
+            return self._read_alone(layer, k, v, window)
+        return self._read_batch(layer, window)
+
+    def _write(self, storage: Tensor, new: Tensor) -> None:
+        rows = new.flatten(0, 1) if self._real is None else new[self._real]  # [N, K, D]
+        storage.view(-1, *storage.shape[2:])[self._slots] = rows
+
+    def _read_alone(
+        self, layer: int, k: Tensor, v: Tensor, window: int | None
+    ) -> tuple[Tensor, Tensor, AttentionMask]:
+        """One sequence: exactly the visible keys, and no mask at all for a single new token."""
+        start, count = self._starts[0], self._counts[0]
+        if start == 0:
+            return k.transpose(1, 2), v.transpose(1, 2), AttentionMask(causal=True, window=window)
+        first = 0 if window is None else max(0, start - window + 1)
+        keys = self._gather(self._cache.keys[layer], first, start + count)
+        values = self._gather(self._cache.values[layer], first, start + count)
+        if count == 1:
+            return keys, values, AttentionMask()
+        return keys, values, AttentionMask(causal=True, window=window, query_start=self._start - first)
+
+    def _gather(self, storage: Tensor, first: int, last: int) -> Tensor:
+        """Slots first to last of the only sequence: [1, K, S, D]; a view when its blocks lie in one run."""
+        skipped = first // BLOCK_TOKENS
+        table = self._tables[0][skipped : -(-last // BLOCK_TOKENS)]
+        if table[-1] - table[0] == len(table) - 1 and table == list(range(table[0], table[-1] + 1)):
+            blocks = storage[table[0] : table[-1] + 1]
+        else:
+            blocks = storage[torch.tensor(table, device=storage.device)]
+        slots = blocks.flatten(0, 1)[first - skipped * BLOCK_TOKENS : last - skipped * BLOCK_TOKENS]
+        return slots.transpose(0, 1)[None]
+
+    def _read_batch(self, layer: int, window: int | None) -> tuple[Tensor, Tensor, AttentionMask]:
+        """Several sequences: whole blocks from the earliest that any of them sees, shorter tables padded."""
+        oldest = min(self._starts)
+        skipped = 0 if window is None else max(0, oldest - window + 1) // BLOCK_TOKENS
+        longest = max(len(table) for table in self._tables)
+        padded = [table[skipped:] + table[-1:] * (longest - len(table)) for table in self._tables]
+        index = torch.tensor(padded, device=self.positions.device)  # [B, blocks of the longest]
+        keys = self._cache.keys[layer][index].flatten(1, 2).transpose(1, 2)
+        values = self._cache.values[layer][index].flatten(1, 2).transpose(1, 2)
+        # Causality hides what lies beyond a sequence's end: padding blocks and slots not yet written.
+        start = self._start - skipped * BLOCK_TOKENS
+        return keys, values, AttentionMask(causal=True, window=window, query_start=start)

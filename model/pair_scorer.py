@@ -1,0 +1,85 @@
+"""(question, passage) pairs to calibrated probabilities of relevance, in batches sorted by length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model.cross_encoder import CrossEncoder
+from model.device import DType, choose_device, choose_dtype
+from model.registry import RERANKER_FILE, resolve_reranker
+from model.reranker_file import Calibration, load_reranker
+from model.tokenizer import EncoderTokenizer, token_budget_batches
+
+_BATCH_TOKENS = 4096  # padded tokens a forward pass
+
+
+class PairScorer:
+    """A trained cross-encoder with its calibration: 0.5 is an even bet that the passage answers."""
+
+    def __init__(
+        self,
+        model: CrossEncoder,
+        calibration: Calibration,
+        tokenizer: EncoderTokenizer,
+        *,
+        identity: str,
+        max_tokens: int,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self._model = model.to(device).eval()
+        self._model.encoder.to(dtype)  # the head stays in fp32: saturated scores must keep their order
+        self._calibration = calibration
+        self._tokenizer = tokenizer
+        self._device = device
+        self.id = identity
+        self.max_tokens = max_tokens
+
+    @classmethod
+    def load(cls, name: str = "builtin", *, device: str = "auto", dtype: DType = "float32") -> PairScorer:
+        """The cross-encoder called `name`; raises what `resolve_reranker` and `load_reranker` raise."""
+        card, place = resolve_reranker(name), choose_device(device)
+        tokenizer = EncoderTokenizer.load(card.path / "tokenizer.json")
+        model, calibration, max_tokens = load_reranker(card.path / RERANKER_FILE, tokenizer.id)
+        return cls(
+            model,
+            calibration,
+            tokenizer,
+            identity=card.id,
+            max_tokens=max_tokens,
+            device=place,
+            dtype=choose_dtype(dtype, place),
+        )
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        """Probability that each passage answers its question, float32 [B] in 0..1, in the order of `pairs`.
+
+        A pair longer than `max_tokens` is cut at its longer side, which is the passage's end.
+        """
+        rows, starts = self._rows(pairs)
+        scores = np.zeros(len(rows), dtype=np.float32)
+        for batch in token_budget_batches([len(row) for row in rows], _BATCH_TOKENS):
+            scores[batch] = self._score_rows([rows[i] for i in batch], [starts[i] for i in batch])
+        return scores
+
+    def _rows(self, pairs: Sequence[tuple[str, str]]) -> tuple[list[list[int]], list[int]]:
+        """Token rows and where their passages begin; a question asked of many passages is cut once."""
+        distinct = list(dict.fromkeys(question for question, _ in pairs))
+        questions = dict(zip(distinct, self._tokenizer.encode(distinct), strict=True))
+        passages = self._tokenizer.encode([passage for _, passage in pairs])
+        made = [
+            self._tokenizer.pair(questions[question], passage, self.max_tokens)
+            for (question, _), passage in zip(pairs, passages, strict=True)
+        ]
+        return [row for row, _ in made], [start for _, start in made]
+
+    @torch.inference_mode()
+    def _score_rows(self, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> NDArray[np.float32]:
+        tokens = self._tokenizer.pad(rows, starts).to(self._device)
+        logits = self._model(tokens.token_ids, tokens.token_types, tokens.lengths)
+        probabilities: NDArray[np.float32] = self._calibration.probability(logits).cpu().numpy()
+        return probabilities

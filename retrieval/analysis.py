@@ -1,0 +1,72 @@
+"""Text to index terms: one function for passages and questions, so that both sides always agree.
+
+The rules follow Unicode (NFKC, case folding) and Lucene's practice: English Snowball stems, folded accents,
+and overlapping bigrams for scripts that put no spaces between words.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from itertools import pairwise
+
+import snowballstemmer
+
+ANALYSIS_VERSION = 1  # raise it whenever `analyze` gives different terms: saved indexes are then rebuilt
+MAX_TERM_CHARACTERS = 128  # longer runs (base64, DNA) are noise to BM25 and bloat its dictionary
+
+_UNSPACED = (
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u1000-\u109f\u1780-\u17ff"  # Myanmar, Khmer
+    "\u3040-\u30ff\u31f0-\u31ff"  # Hiragana, Katakana
+    "\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
+    "\uac00-\ud7a3"  # Hangul: spaced, but its particles stick to the noun
+)
+_ACCENTS = re.compile("[\u0300-\u036f]")  # not the marks of Devanagari or kana, which change the letter
+
+_stemmer = snowballstemmer.stemmer("english")
+_stemmer_lock = threading.Lock()  # a Snowball stemmer keeps its word in its own state
+
+
+def analyze(text: str) -> list[str]:
+    """Index terms of a text, in order and with repeats; empty when it holds no letter or digit."""
+    terms: list[str] = []
+    for match in _word_pattern().finditer(_fold(text)):
+        unspaced, word = match.groups()
+        terms.extend(_bigrams(unspaced) if unspaced else [_stem(word[:MAX_TERM_CHARACTERS])])
+    return terms
+
+
+def _fold(text: str) -> str:
+    """Case, compatibility forms and Latin accents removed; NFC again, so Hangul and kana are whole."""
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", decomposed))
+
+
+def _bigrams(run: str) -> Iterator[str]:
+    """Each character and each pair of neighbours: pairs rank, single characters find one-letter words."""
+    yield from run
+    for first, second in pairwise(run):
+        yield first + second
+
+
+@lru_cache(maxsize=1 << 17)
+def _stem(word: str) -> str:
+    with _stemmer_lock:
+        return str(_stemmer.stemWord(word))
+
+
+@cache
+def _word_pattern() -> re.Pattern[str]:
+    """Two groups: a run of an unspaced script, or a word.
+
+    A word is letters, digits and the marks that Indic and Arabic vowels are written with; `\\w` has no marks.
+    The underscore separates, so that identifiers are found by their parts.
+    """
+    marks = "".join(chr(c) for c in range(0x300, 0x10000) if unicodedata.category(chr(c)) in ("Mn", "Mc"))
+    return re.compile(rf"([{_UNSPACED}]+)|((?:(?![_{_UNSPACED}])[\w{marks}])+)")

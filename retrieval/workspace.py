@@ -1,0 +1,85 @@
+"""Folders that several processes share: an advisory lock, and scratch space that dies with its process."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_PREFIX = "work-"
+_OWNER = "owner.lock"
+
+REMOVE_TRIES = 5
+REMOVE_PAUSE_S = 0.1
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """One process or thread at a time inside; the kernel frees the lock when its holder dies."""
+    descriptor = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class Workspace:
+    """A private folder inside `parent`, held by a lock as long as its process lives.
+
+    Create it inside `exclusive(parent)`, which also sweeps the folders of processes that died.
+    """
+
+    def __init__(self, parent: Path) -> None:
+        for folder in parent.glob(f"{_PREFIX}*"):
+            _remove_if_abandoned(folder)
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        self._descriptor: int | None = _try_lock(self.path)
+
+    def close(self) -> None:
+        """Remove the folder and let go of the lock; safe to call twice."""
+        if self._descriptor is None:
+            return
+        _remove_tree(self.path)
+        os.close(self._descriptor)
+        self._descriptor = None
+
+
+def _remove_tree(folder: Path) -> None:
+    """Tantivy's file watcher may write a lock file while its folder is being removed: try again then."""
+    for _ in range(REMOVE_TRIES - 1):
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+            time.sleep(REMOVE_PAUSE_S)
+        else:
+            return
+    shutil.rmtree(folder)
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    descriptor = _try_lock(folder)
+    if descriptor is not None:
+        shutil.rmtree(folder)
+        os.close(descriptor)
+
+
+def _try_lock(folder: Path) -> int | None:
+    """An open descriptor that holds the folder's lock; None when another owner holds it or it is gone."""
+    with suppress(FileNotFoundError):
+        descriptor = os.open(folder / _OWNER, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+    return None

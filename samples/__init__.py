@@ -1,0 +1,1 @@
+"""The sample collection: an invented organisation whose facts no model can know from its training."""

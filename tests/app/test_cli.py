@@ -1,0 +1,131 @@
+"""The command line on fake models: what it prints, its JSON, its exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import app.wiring
+from app import cli
+from app.services import Services, assemble_services
+from app.settings import Settings
+from tests.fakes import EchoGenerator, fake_models
+
+Run = Callable[..., tuple[int, str, str]]
+
+FERRY = "The Wend ferry runs every twenty minutes. A return ticket costs 4.50 crowns.\n"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `footnote ...` in this process: (exit code, standard output, standard error)."""
+    monkeypatch.setenv("FOOTNOTE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("FOOTNOTE_EVIDENCE_THRESHOLD", "0.3")
+
+    def build(settings: Settings) -> Services:
+        return assemble_services(settings, fake_models(EchoGenerator()))
+
+    monkeypatch.setattr(app.wiring, "build_services", build)
+
+    def footnote(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["footnote", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        shown = capsys.readouterr()
+        return int(stopped.value.code or 0), shown.out, shown.err
+
+    return footnote
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "ferry.md").write_text(FERRY)
+    (folder / "broken.pdf").write_text("%PDF-1.7 and then nothing")
+    return folder
+
+
+def last_json(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text.strip().splitlines()[-1])
+    return found
+
+
+def test_ask_answers_over_a_folder_with_file_and_span(run: Run, docs: Path) -> None:
+    code, out, err = run("ask", "How often runs the Wend ferry?", "--docs", str(docs), "--json")
+    assert code == 0
+    result = last_json(out)
+    assert set(result) == {"answer", "state", "citations", "timings_ms", "tokens"}
+    assert result["state"] == "answered"
+    (citation,) = result["citations"]
+    assert citation["file"] == "ferry.md"
+    assert FERRY[citation["start"] : citation["end"]] == citation["text"]
+    assert "[1] ferry.md" in out
+    assert "ferry.md: parse" in err
+
+
+def test_a_second_question_over_an_unchanged_folder_does_not_ingest_again(run: Run, docs: Path) -> None:
+    run("ask", "How often runs the Wend ferry?", "--docs", str(docs))
+    code, out, err = run("ask", "What costs a return ticket?", "--docs", str(docs))
+    assert (code, err) == (0, "")
+    assert "[1] ferry.md" in out
+
+
+def test_a_changed_folder_is_followed(run: Run, docs: Path) -> None:
+    run("ask", "How often runs the Wend ferry?", "--docs", str(docs))
+    (docs / "ferry.md").write_text("The Wend ferry runs every hour.\n")
+    _, out, _ = run("ask", "How often runs the Wend ferry?", "--docs", str(docs))
+    assert "every hour" in out
+    assert "twenty" not in out
+
+
+def test_a_question_without_answer_says_why(run: Run, docs: Path) -> None:
+    code, out, _ = run("ask", "Which colour has the parrot?", "--docs", str(docs), "--json")
+    assert code == 0
+    assert last_json(out)["state"] == "refused"
+    assert "Your documents don't say." in out
+    assert "1 failed to ingest" in out
+
+
+def test_ingest_reports_every_file(run: Run, docs: Path) -> None:
+    code, out, _ = run("ingest", str(docs), "--json")
+    rows = {Path(row["file"]).name: row for row in last_json(out)["documents"]}
+    assert code == 0
+    assert rows["ferry.md"]["status"] == "ready"
+    assert rows["ferry.md"]["chunks"] == 1
+    assert rows["broken.pdf"]["status"] == "failed"
+    assert set(rows["broken.pdf"]["error"]) >= {"code", "stage", "cause", "next_step"}
+    again = last_json(run("ingest", str(docs / "ferry.md"), "--json")[1])["documents"][0]
+    assert (again["status"], again["document_id"]) == ("duplicate", rows["ferry.md"]["document_id"])
+
+
+def test_doctor_agrees_and_exits_zero(run: Run, docs: Path) -> None:
+    run("ingest", str(docs))
+    code, out, _ = run("doctor", "--json")
+    assert code == 0
+    report = last_json(out)
+    assert report["ok"]
+    assert report["sql_chunks"] == report["dense_chunks"] == report["bm25_chunks"] == 1
+
+
+def test_an_unknown_setting_is_two_plain_lines(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOOTNOTE_TYPO", "1")
+    code, out, err = run("doctor")
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [
+        "Unknown setting FOOTNOTE_TYPO.",
+        "See the settings table in docs/operations.md.  [configuration_invalid]",
+    ]
+
+
+def test_settings_hide_the_password(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOOTNOTE_DATABASE_URL", "postgresql://me:secret@localhost/db")
+    code, out, _ = run("settings", "--json")
+    assert code == 0
+    assert "secret" not in out
+    assert last_json(out)["search_top_k"] == 4

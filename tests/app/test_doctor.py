@@ -1,0 +1,115 @@
+"""The doctor finds what a crash, a bug or a hand on the files leaves behind, and `fix` repairs the views."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, update
+
+from app.doctor import check, fix
+from app.documents.local import ingest_paths
+from app.services import Services
+from app.tables import ChunkRow, Document, Job, VectorRow
+from retrieval.types import IndexChange
+
+
+@pytest.fixture
+def document_id(services: Services, tmp_path: Path) -> int:
+    file = tmp_path / "leave.md"
+    file.write_text("# Leave\n\nEveryone has 28 days of leave.\n")
+    (row,) = ingest_paths(services, [file], "Default", lambda _: None)
+    document_id: int = row["document_id"]
+    return document_id
+
+
+def codes(services: Services) -> list[str]:
+    report = check(services)
+    assert report.ok == (not report.problems)
+    return [problem.code for problem in report.problems]
+
+
+def test_an_empty_service_agrees(services: Services) -> None:
+    report = check(services)
+    assert (report.ok, report.sql_chunks) == (True, 0)
+    assert "Everything agrees" in report.text()
+
+
+def test_a_healthy_service_agrees(services: Services, document_id: int) -> None:
+    report = check(services)
+    assert (report.ok, report.sql_chunks, report.dense_chunks, report.bm25_chunks) == (True, 1, 1, 1)
+    assert (report.documents, report.stored_files) == ({"ready": 1}, 1)
+    assert report.json()["problems"] == []
+
+
+def test_passages_missing_from_an_index(services: Services, document_id: int, tmp_path: Path) -> None:
+    """As after restoring an older database below a newer index: both count on, apart from each other."""
+    assert codes(services) == []
+    services.index.apply([IndexChange(services.index.last_change_id + 1, "delete", document_id)])
+    (tmp_path / "second.txt").write_text("Pay day is the 25th.")
+    ingest_paths(services, [tmp_path / "second.txt"], "Default", lambda _: None)
+    assert codes(services) == ["index_incomplete", "index_incomplete"]
+    assert fix(services).ok
+
+
+def test_passages_that_sql_does_not_have(services: Services, document_id: int) -> None:
+    assert codes(services) == []
+    with services.sessions.begin() as session:
+        session.execute(delete(VectorRow))
+        session.execute(delete(ChunkRow))
+    assert codes(services) == ["index_has_ghosts", "index_has_ghosts"]
+    assert fix(services).ok
+
+
+def test_a_passage_without_vector(services: Services, document_id: int) -> None:
+    with services.sessions.begin() as session:
+        session.execute(delete(VectorRow))
+    assert "vector_missing" in codes(services)
+
+
+def test_vectors_of_another_encoder(services: Services, document_id: int) -> None:
+    with services.sessions.begin() as session:
+        session.execute(update(VectorRow).values(encoder_id="old"))
+    assert "encoder_mismatch" in codes(services)
+
+
+def test_bytes_that_are_gone(services: Services, document_id: int) -> None:
+    for digest in list(services.blobs.digests()):
+        services.blobs.delete(digest)
+    assert codes(services) == ["file_missing"]
+
+
+def test_bytes_that_belong_to_nobody_are_named_and_removed(services: Services, document_id: int) -> None:
+    services.blobs.put(io.BytesIO(b"left by a crash"), 100)
+    assert codes(services) == ["file_orphaned"]
+    assert fix(services).ok
+    assert len(list(services.blobs.digests())) == 1
+
+
+def test_uploads_that_were_cut_off_are_named_and_removed(services: Services) -> None:
+    staged = services.blobs.stage(io.BytesIO(b"cut off"), 100)
+    assert codes(services) == []
+    os.utime(staged.path, (1, 1))
+    assert codes(services) == ["upload_abandoned"]
+    assert fix(services).ok
+    assert not staged.path.exists()
+
+
+def test_a_document_that_waits_for_nothing(services: Services, document_id: int) -> None:
+    with services.sessions.begin() as session:
+        session.execute(delete(Job))
+        session.execute(update(Document).values(status="processing"))
+    assert codes(services) == ["job_missing"]
+
+
+def test_a_damaged_database_is_named(services: Services, document_id: int) -> None:
+    with services.engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        connection.exec_driver_sql("BEGIN")
+        connection.execute(delete(Document))
+        connection.commit()
+        connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+    assert "database_damaged" in codes(services)

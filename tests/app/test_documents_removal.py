@@ -1,0 +1,182 @@
+"""Uploads and deletions on both databases: no bytes lost, none left behind."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.accounts.types import Account
+from app.collections import service as collections
+from app.db import Sessions
+from app.documents import removal, uploads
+from app.documents.blobs import BlobStore, StorageFull
+from app.documents.uploads import FileEmpty, register
+from app.errors import CollectionNotFound, Conflict, DocumentNotFound
+from app.jobs.queue import JobQueue, RetryPolicy
+from app.tables import ChunkRow, Collection, Document, DocumentPage, IndexChangeRow, Job, VectorRow
+from tests.app.factories import LIMIT_BYTES, ingested, second_user, upload
+
+
+def count(sessions: Sessions, table: type) -> int:
+    with sessions() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def delete(sessions: Sessions, blobs: BlobStore, user: Account, document_id: int) -> None:
+    with sessions.begin() as session:
+        sha256 = removal.delete_document(session, user, document_id)
+    removal.collect_garbage(sessions, blobs, [sha256])
+
+
+def complete(sessions: Sessions) -> None:
+    queue = JobQueue(sessions, "elsewhere|1|0.00|a", RetryPolicy(30, 3, 0))
+    while (job := queue.take_next()) is not None:
+        queue.complete(job, ingested(["one", "two"]), "hash-64")
+
+
+def test_an_empty_file_leaves_nothing(sessions: Sessions, blobs: BlobStore, user: Account) -> None:
+    with pytest.raises(FileEmpty):
+        upload(sessions, blobs, user, b"")
+    assert (list(blobs.digests()), count(sessions, Document)) == ([], 0)
+
+
+def test_a_foreign_collection_leaves_nothing(sessions: Sessions, blobs: BlobStore, user: Account) -> None:
+    staged = blobs.stage(io.BytesIO(b"x"), LIMIT_BYTES)
+    with pytest.raises(CollectionNotFound):
+        register(sessions, blobs, second_user(sessions), 1, "a.txt", staged)
+    assert (list(blobs.digests()), staged.path.exists(), count(sessions, Document)) == ([], False, 0)
+
+
+def test_a_failure_after_the_rename_leaves_nothing(
+    sessions: Sessions, blobs: BlobStore, user: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StorageFull("No space for the row.")
+
+    monkeypatch.setattr(uploads.jobs, "enqueue", full)
+    with pytest.raises(StorageFull):
+        upload(sessions, blobs, user, b"x")
+    assert (list(blobs.digests()), count(sessions, Document)) == ([], 0)
+
+
+def test_parallel_uploads_of_the_same_bytes_are_one_document(
+    sessions: Sessions, blobs: BlobStore, user: Account
+) -> None:
+    barrier = threading.Barrier(4)
+
+    def one(_: int) -> str:
+        barrier.wait()
+        return upload(sessions, blobs, user, b"same").status
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(one, range(4))) == ["duplicate"] * 3 + ["queued"]
+    assert (count(sessions, Document), count(sessions, Job)) == (1, 1)
+
+
+def test_an_upload_restores_lost_bytes(sessions: Sessions, blobs: BlobStore, user: Account) -> None:
+    upload(sessions, blobs, user, b"x")
+    (digest,) = blobs.digests()
+    blobs.delete(digest)
+    assert upload(sessions, blobs, user, b"x").status == "duplicate"
+    assert list(blobs.digests()) == [digest]
+
+
+def test_deletion_purges_everything_in_one_transaction(
+    sessions: Sessions, blobs: BlobStore, user: Account
+) -> None:
+    document_id = upload(sessions, blobs, user, b"x").document_id
+    assert document_id is not None
+    complete(sessions)
+    delete(sessions, blobs, user, document_id)
+    assert [count(sessions, table) for table in (DocumentPage, ChunkRow, VectorRow, Job)] == [0] * 4
+    with sessions() as session:
+        actions = session.scalars(select(IndexChangeRow.action).order_by(IndexChangeRow.id)).all()
+        assert session.get_one(Document, document_id).deleted_at is not None
+    assert (actions, list(blobs.digests())) == (["add", "delete"], [])
+    with pytest.raises(DocumentNotFound):
+        delete(sessions, blobs, user, document_id)
+
+
+def test_somebody_elses_document_cannot_be_deleted(
+    sessions: Sessions, blobs: BlobStore, user: Account
+) -> None:
+    document_id = upload(sessions, blobs, user, b"x").document_id
+    assert document_id is not None
+    with pytest.raises(DocumentNotFound):
+        delete(sessions, blobs, second_user(sessions), document_id)
+
+
+def test_deleting_and_uploading_the_same_bytes_at_once_keeps_row_and_bytes_together(
+    sessions: Sessions, blobs: BlobStore, user: Account
+) -> None:
+    for _ in range(6):
+        document_id = upload(sessions, blobs, user, b"contested").document_id
+        assert document_id is not None
+        with ThreadPoolExecutor(2) as pool:
+            deletion = pool.submit(delete, sessions, blobs, user, document_id)
+            again = pool.submit(upload, sessions, blobs, user, b"contested").result()
+            deletion.result()
+        with sessions() as session:
+            live = session.scalars(select(Document.id).where(Document.deleted_at.is_(None))).all()
+        assert len(list(blobs.digests())) == len(live)
+        assert (again.status == "queued") == (list(live) == [again.document_id])
+
+
+def test_bytes_of_an_upload_that_has_not_committed_are_not_garbage(
+    sessions: Sessions, blobs: BlobStore, user: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file has its name already, the row is not visible yet: a collector must wait for the commit."""
+    sha256 = hashlib.sha256(b"contested").hexdigest()
+    renamed, collected = threading.Event(), threading.Event()
+    enqueue = uploads.jobs.enqueue
+
+    def enqueue_late(session: Session, owner_id: int, document_id: int) -> Job:
+        renamed.set()
+        collected.wait(0.5)
+        return enqueue(session, owner_id, document_id)
+
+    monkeypatch.setattr(uploads.jobs, "enqueue", enqueue_late)
+    with ThreadPoolExecutor(1) as pool:
+        upload_future = pool.submit(upload, sessions, blobs, user, b"contested")
+        assert renamed.wait(30)
+        removal.collect_garbage(sessions, blobs, [sha256])
+        collected.set()
+        upload_future.result(30)
+    assert list(blobs.digests()) == [sha256]
+
+
+def test_a_collection_goes_with_its_documents(sessions: Sessions, blobs: BlobStore, user: Account) -> None:
+    kept = upload(sessions, blobs, user, b"kept")
+    for number in range(3):
+        upload(sessions, blobs, user, b"%d" % number, collection="Other")
+    complete(sessions)
+    with sessions.begin() as session:
+        collection_id = collections.get_or_create(session, user, "Other")
+        digests = collections.delete(session, user, collection_id)
+    removal.collect_garbage(sessions, blobs, digests)
+    with sessions() as session:
+        assert session.scalars(select(Document.id)).all() == [kept.document_id]
+        assert session.scalars(select(Collection.name)).all() == ["Default"]
+    assert len(list(blobs.digests())) == 1
+    assert count(sessions, ChunkRow) == 2
+
+
+def test_default_stays(sessions: Sessions, user: Account) -> None:
+    with pytest.raises(Conflict), sessions.begin() as session:
+        collections.delete(session, user, collections.get_or_create(session, user, "Default"))
+
+
+def test_a_name_is_taken_once_per_owner(sessions: Sessions, user: Account) -> None:
+    other = second_user(sessions)
+    with sessions.begin() as session:
+        collections.create(session, user, "Reports")
+        collections.create(session, other, "Reports")
+        with pytest.raises(Conflict):
+            collections.create(session, user, "Reports")
+        assert [c.name for c in collections.list_all(session, user)] == ["Default", "Reports"]

@@ -1,0 +1,121 @@
+"""Claims, evidence and verdicts, on a word-overlap scorer."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.answers.grounding import (
+    check,
+    claim_support,
+    coverage,
+    find_evidence,
+    split_claims,
+    split_sentences,
+    with_markers,
+)
+from app.answers.types import Passage
+from retrieval.types import Chunk
+from tests.fakes import overlap_score
+
+FERRY = "The ferry runs daily. A return ticket costs 4.50 crowns. Dogs travel free."
+BRIDGE = "Harlow Bridge was opened in May 1931. It carries two lanes."
+
+
+def passage(number: int, text: str, start: int = 100) -> Passage:
+    chunk = Chunk(number, 7, 1, text, "guide.pdf", start, start + len(text), 3, 3, (), 1)
+    return Passage(number, chunk, 0.9)
+
+
+PASSAGES = [passage(1, FERRY), passage(2, BRIDGE, start=900)]
+
+
+def test_markers_belong_to_their_sentence() -> None:
+    claims = split_claims("It costs 4.50 crowns [1]. It opened in 1931. [2][1] Dogs travel free")
+    assert [(claim.text, claim.cited) for claim in claims] == [
+        ("It costs 4.50 crowns.", (1,)),
+        ("It opened in 1931.", (2, 1)),
+        ("Dogs travel free", ()),
+    ]
+
+
+def test_a_marker_at_the_very_end_stays_with_its_sentence() -> None:
+    assert [claim.cited for claim in split_claims("It opened in 1931. [2]")] == [(2,)]
+
+
+def test_claim_spans_point_into_the_answer() -> None:
+    answer = "It costs 4.50 crowns [1].\nIt opened in 1931 [2]."
+    assert [answer[claim.start : claim.end] for claim in split_claims(answer)] == answer.split("\n")
+
+
+def test_an_answer_of_markers_alone_makes_no_claim() -> None:
+    assert split_claims(" [1] ... ") == []
+
+
+def test_sentences_cover_cjk_full_stops_and_decimals() -> None:
+    text = "渡船每天开。 票价4.50元。 End"
+    assert [text[slice(*span)] for span in split_sentences(text)] == ["渡船每天开。", "票价4.50元。", "End"]
+
+
+def test_a_missing_number_is_no_support_at_all() -> None:
+    assert coverage("a return ticket costs 4.60 crowns", FERRY) == 0.0
+    assert coverage("a return ticket costs 4.50 crowns", FERRY) == 1.0
+
+
+def test_evidence_is_the_shortest_window_that_holds_the_claim() -> None:
+    start, end = find_evidence("4.50 crowns", FERRY)
+    assert FERRY[start:end] == "A return ticket costs 4.50 crowns."
+
+
+def test_a_footnote_points_to_the_span_in_the_document() -> None:
+    claims = split_claims("A return ticket costs 4.50 crowns [1]")
+    (footnote,) = check("How much is a return ticket?", claims, PASSAGES, overlap_score)
+    assert footnote.verdict == "supported"
+    assert footnote.placed_by == "model"
+    assert (
+        FERRY[footnote.start - 100 : footnote.end - 100]
+        == footnote.text
+        == "A return ticket costs 4.50 crowns."
+    )
+
+
+def test_a_wrong_number_is_marked_not_supported() -> None:
+    (footnote,) = check("Price?", split_claims("It costs 9 crowns [1]"), PASSAGES, overlap_score)
+    assert (footnote.verdict, footnote.score) == ("not_supported", 0.0)
+
+
+def test_a_claim_without_marker_is_aligned_and_gets_one() -> None:
+    answer = "The bridge opened in May 1931. Dogs travel free [1]."
+    footnotes = check("Bridge?", split_claims(answer), PASSAGES, overlap_score)
+    text, placed = with_markers(answer, footnotes)
+    assert text == "The bridge opened in May 1931. [2] Dogs travel free [1]."
+    assert answer != text
+    assert [footnote.placed_by for footnote in placed] == ["alignment", "model"]
+    assert [text[f.claim.start : f.claim.end] for f in placed] == [
+        "The bridge opened in May 1931. [2]",
+        "Dogs travel free [1].",
+    ]
+
+
+def test_a_marker_on_the_wrong_passage_is_moved_to_the_one_that_supports_the_claim() -> None:
+    answer = "A return ticket costs 4.50 crowns [2]. Dogs travel free [1]."
+    text, placed = with_markers(answer, check("Ferry?", split_claims(answer), PASSAGES, overlap_score))
+    assert text == "A return ticket costs 4.50 crowns. [1] Dogs travel free [1]."
+    assert [(note.passage.number, note.placed_by) for note in placed] == [(1, "alignment"), (1, "model")]
+    assert all(text[note.claim.start : note.claim.end].count("[1]") == 1 for note in placed)
+
+
+def test_a_marker_that_names_no_passage_is_never_followed() -> None:
+    (footnote,) = check("Dogs?", split_claims("Dogs travel free [9]"), PASSAGES, overlap_score)
+    assert (footnote.passage.number, footnote.placed_by) == (1, "alignment")
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [("A return ticket costs 4.50 crowns", "supported"), ("Cats travel in 3 coaches", "not_supported")],
+)
+def test_free_standing_claims(claim: str, verdict: str) -> None:
+    assert claim_support(claim, [FERRY, BRIDGE], overlap_score)[0] == verdict
+
+
+def test_a_claim_without_passages_is_not_supported() -> None:
+    assert claim_support("Dogs travel free", [], overlap_score) == ("not_supported", 0.0)

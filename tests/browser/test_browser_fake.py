@@ -1,0 +1,113 @@
+"""The interface in a real browser against the fake API: no weights, the whole path of a reader."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ROOT, StartUi
+from tests.browser.steps import ask, expect_page_picture, expect_refusal, footnote, upload
+from tests.ui.fake_api import FakeState, create_fake
+from tests.ui.serving import serve
+
+pytestmark = pytest.mark.browser
+
+HANDBOOK = ROOT / "samples" / "files" / "employee-handbook.pdf"
+
+
+@pytest.fixture(scope="module")
+def served(start_ui: StartUi) -> Iterator[tuple[FakeState, str]]:
+    state = FakeState()
+    with serve(create_fake(state)) as api_url, start_ui(api_url) as url:
+        yield state, url
+
+
+@pytest.fixture
+def state(served: tuple[FakeState, str]) -> FakeState:
+    """The fake's state, empty at the start of each test."""
+    state = served[0]
+    vars(state).update(vars(FakeState()))
+    return state
+
+
+@pytest.fixture
+def ui_url(served: tuple[FakeState, str], state: FakeState) -> str:
+    return served[1]
+
+
+def test_from_upload_to_the_cited_passage(page: Page, ui_url: str, tmp_path: Path, state: FakeState) -> None:
+    damaged, empty = tmp_path / "damaged.pdf", tmp_path / "empty.txt"
+    damaged.write_bytes(b"%PDF-1.4 cut")
+    empty.write_bytes(b"")
+
+    page.goto(f"{ui_url}/documents")  # the first address opened after a start need not be the first page
+    upload(page, HANDBOOK, damaged, empty)
+    expect(page.get_by_text("2 files added.")).to_be_visible()
+    expect(page.get_by_text("The file is empty.")).to_be_visible()
+    expect(page.get_by_text(re.compile("Understanding passages: 11 of 19")).first).to_be_visible()
+    expect(page.get_by_text("cross-reference table cannot be read")).to_be_visible()
+    expect(page.get_by_text("19 passages")).to_be_visible()
+
+    page.get_by_role("link", name="Ask").click()
+    ask(page, "How many days of leave do I have?")
+    note = footnote(page, HANDBOOK.name, 2)
+    expect(note).to_be_visible()
+    expect(page.get_by_text("You have 28 days of annual leave, up to 32")).to_be_visible()
+
+    note.click()
+    window = page.get_by_role("dialog")
+    expect(window.get_by_text("[1] employee-handbook.pdf, page 2")).to_be_visible()
+    expect_page_picture(page, 2)
+    page.keyboard.press("Escape")
+
+    expect(window).to_be_hidden()
+    page.get_by_role("button", name=re.compile(r"\[2\] employee-handbook.pdf, page 3")).click()
+    expect(window.get_by_text("Not supported by this passage").first).to_be_visible()
+
+
+def test_a_refusal_explains_itself_and_the_conversation_survives_a_reload(page: Page, ui_url: str) -> None:
+    page.goto(ui_url)
+    ask(page, "What is the weather?")
+    expect_refusal(page)
+    expect(page.get_by_text("Best passage 0.31, needed 0.50")).to_be_visible()
+    expect(page).to_have_url(re.compile("conversation=1"))
+
+    page.reload()
+    expect_refusal(page)
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.get_by_role("heading", name="Ask your documents")).to_be_visible()
+    page.get_by_role("button", name="What is the weather?").click()
+    expect_refusal(page)
+
+
+def test_markup_in_answers_and_passages_is_shown_and_does_nothing(
+    page: Page, ui_url: str, state: FakeState
+) -> None:
+    state.add_document("employee-handbook.pdf", 1, 1)
+    page.goto(ui_url)
+    ask(page, "hostile")
+    note = page.get_by_role("button", name="Footnote 3").first
+    expect(note).to_be_visible()
+    expect(page.get_by_text('<img src="http://leak.example/a.png"').first).to_be_visible()
+    note.click()
+    page.get_by_role("dialog").get_by_text("Text of the passage").click()
+
+    expect(page.get_by_role("dialog").locator(".passage").last).to_contain_text(
+        "![x](http://leak.example/b.png)"
+    )
+    assert page.locator("img[src*=leak]").count() == 0  # and the fixture `page` saw no request to it
+
+
+def test_a_running_answer_is_found_again_after_a_reload_and_can_be_stopped(page: Page, ui_url: str) -> None:
+    page.goto(ui_url)
+    ask(page, "slow leave")
+    expect(page.get_by_text("Reading 3 passages")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("Still writing")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+
+    expect(page.get_by_text("Stopped")).to_be_visible()

@@ -1,0 +1,195 @@
+"""The service's HTTP API as typed methods; every failure becomes an ApiError with its cause and next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, Any, TypeVar
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from ui.schemas import (
+    AskCitations,
+    AskDone,
+    AskEvent,
+    AskQuestion,
+    AskSources,
+    AskToken,
+    Collection,
+    Conversation,
+    ConversationSummary,
+    Document,
+    DocumentList,
+    Failure,
+    Read,
+    SearchResult,
+    Upload,
+)
+from ui.sse import parse_events
+
+Model = TypeVar("Model", bound=Read)
+
+TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+SLOW_TIMEOUT = httpx.Timeout(600.0, connect=5.0)  # uploads, and the silence before an answer's first token
+
+ASK_EVENTS: dict[str, type[AskEvent]] = {
+    "question": AskQuestion,
+    "sources": AskSources,
+    "token": AskToken,
+    "citations": AskCitations,
+    "done": AskDone,
+}
+
+
+class ApiError(Exception):
+    """A request that failed; `failure` is fit to be shown."""
+
+    def __init__(self, failure: Failure, status_code: int | None = None) -> None:
+        super().__init__(failure.cause)
+        self.failure = failure
+        self.status_code = status_code
+
+    @property
+    def not_found(self) -> bool:
+        """True when what was asked for does not exist (any more)."""
+        return self.status_code == httpx.codes.NOT_FOUND
+
+
+class Client:
+    """One service. Thread safe: Streamlit runs each visitor's script in its own thread."""
+
+    def __init__(self, base_url: str, transport: httpx.BaseTransport | None = None) -> None:
+        self.base_url = base_url
+        # trust_env off: a proxy variable must not carry requests to this machine somewhere else.
+        self._http = httpx.Client(base_url=base_url, timeout=TIMEOUT, trust_env=False, transport=transport)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    # Collections and documents
+
+    def collections(self) -> list[Collection]:
+        return self._items("/v1/collections", Collection)
+
+    def create_collection(self, name: str) -> Collection:
+        return Collection.model_validate_json(
+            self._send("POST", "/v1/collections", json={"name": name}).content
+        )
+
+    def documents(
+        self, collection_id: int | None = None, *, status: str | None = None, limit: int = 50, offset: int = 0
+    ) -> DocumentList:
+        params = present(collection_id=collection_id, status=status, limit=limit, offset=offset)
+        return DocumentList.model_validate_json(self._send("GET", "/v1/documents", params=params).content)
+
+    def document(self, document_id: int) -> Document:
+        return Document.model_validate_json(self._send("GET", f"/v1/documents/{document_id}").content)
+
+    def upload(self, file_name: str, stream: IO[bytes], collection_id: int | None) -> Upload:
+        """Sends one file; a refused file raises ApiError or comes back with status "rejected"."""
+        response = self._send(
+            "POST",
+            "/v1/documents",
+            files=[("files", (file_name, stream))],
+            data={} if collection_id is None else {"collection_id": str(collection_id)},
+            timeout=SLOW_TIMEOUT,
+        )
+        return TypeAdapter(list[Upload]).validate_python(response.json()["documents"])[0]
+
+    def delete_document(self, document_id: int) -> None:
+        self._send("DELETE", f"/v1/documents/{document_id}")
+
+    def retry_document(self, document_id: int) -> None:
+        self._send("POST", f"/v1/documents/{document_id}/retry")
+
+    def document_file(self, document_id: int) -> bytes:
+        """The original bytes."""
+        return self._send("GET", f"/v1/documents/{document_id}/file").content
+
+    def page_image(self, document_id: int, page: int, start: int, end: int, *, scale: float = 2.0) -> bytes:
+        """PNG of a PDF page on which the characters start..end of the document are marked."""
+        path = f"/v1/documents/{document_id}/pages/{page}/image"
+        return self._send("GET", path, params={"start": start, "end": end, "scale": scale}).content
+
+    # Questions
+
+    def search(self, question: str, collection_ids: Sequence[int]) -> SearchResult:
+        body = {"question": question, **scope(collection_ids)}
+        return SearchResult.model_validate_json(self._send("POST", "/v1/search", json=body).content)
+
+    def ask(
+        self, question: str, *, conversation_id: int | None, collection_ids: Sequence[int]
+    ) -> Iterator[AskEvent]:
+        """Events of one answer as they arrive, `AskDone` last; an `error` event raises ApiError."""
+        body = {"question": question, "stream": True, **scope(collection_ids)}
+        body |= present(conversation_id=conversation_id)
+        with (
+            reachable(self.base_url),
+            self._http.stream("POST", "/v1/ask", json=body, timeout=SLOW_TIMEOUT) as response,
+        ):
+            if response.is_error:
+                response.read()
+                raise error_of(response)
+            for event in parse_events(response.iter_lines()):
+                if event.name == "error":
+                    raise ApiError(Failure.model_validate_json(event.data))
+                if event.name in ASK_EVENTS:
+                    yield ASK_EVENTS[event.name].model_validate_json(event.data)
+
+    def cancel(self, message_id: int) -> None:
+        """Asks the service to stop writing an answer."""
+        self._send("POST", f"/v1/messages/{message_id}/cancel")
+
+    def conversations(self) -> list[ConversationSummary]:
+        return self._items("/v1/conversations", ConversationSummary)
+
+    def conversation(self, conversation_id: int) -> Conversation:
+        return Conversation.model_validate_json(
+            self._send("GET", f"/v1/conversations/{conversation_id}").content
+        )
+
+    def delete_conversation(self, conversation_id: int) -> None:
+        self._send("DELETE", f"/v1/conversations/{conversation_id}")
+
+    def _items(self, path: str, model: type[Model]) -> list[Model]:
+        return [model.model_validate(item) for item in self._send("GET", path).json()["items"]]
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        with reachable(self.base_url):
+            response = self._http.request(method, path, **options)
+        if response.is_error:
+            raise error_of(response)
+        return response
+
+
+@contextmanager
+def reachable(base_url: str) -> Iterator[None]:
+    """Turns a lost or refused connection into an ApiError that says where the service was looked for."""
+    try:
+        yield
+    except httpx.TransportError as error:
+        cause = f"The service at {base_url} does not answer ({type(error).__name__})."
+        next_step = "Start it with `footnote up`, or set FOOTNOTE_API_URL to where it runs."
+        raise ApiError(Failure(code="api_unreachable", cause=cause, next_step=next_step)) from error
+
+
+def error_of(response: httpx.Response) -> ApiError:
+    """The error body of the service, or a description of an answer that is not one of its own."""
+    try:
+        failure = Failure.model_validate_json(response.content)
+    except ValidationError:
+        cause = f"The service answered {response.status_code} without saying why."
+        failure = Failure(code="internal_error", cause=cause, next_step="Read the log of the service.")
+    return ApiError(failure, response.status_code)
+
+
+def present(**values: Any) -> dict[str, Any]:
+    """The values that are set: the service refuses explicit nulls where a field is optional."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def scope(collection_ids: Sequence[int]) -> dict[str, Any]:
+    """The request's collections; none chosen means all."""
+    return {"collection_ids": list(collection_ids)} if collection_ids else {}

@@ -1,0 +1,127 @@
+"""One document: how far it is, what was noticed while reading it, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import streamlit as st
+
+from ui.client import ApiError, Client
+from ui.schemas import Document, Progress
+from ui.text import counted, escape_markdown, file_size
+from ui.views import passage, show_failure
+
+STATUS_BADGES = {
+    "queued": ("Waiting", ":material/schedule:", "gray"),
+    "processing": ("Being read", ":material/hourglass_top:", "blue"),
+    "ready": ("Ready", ":material/check:", "green"),
+    "failed": ("Failed", ":material/error:", "red"),
+}
+STAGES = {
+    "stored": "Stored",
+    "parse": "Reading",
+    "chunk": "Dividing into passages",
+    "embed": "Understanding passages",
+    "index": "Adding to the index",
+}
+
+
+def show_document(client: Client, document: Document) -> None:
+    """The document as a card."""
+    with st.container(border=True, key=f"document-{document.id}"):
+        headline(document)
+        if document.status == "processing":
+            show_progress(document.progress)
+        if document.error is not None:
+            show_failure(document.error)
+        notes = list(report_notes(document.report or {}))
+        with st.container(horizontal=True):
+            actions(client, document)
+        if document.status == "ready" and notes:
+            with st.expander("Worth knowing", icon=":material/info:"):
+                for note in notes:
+                    st.markdown(f"- {note}")
+                instruction_like(document.report or {})
+
+
+def headline(document: Document) -> None:
+    """Name, status and size."""
+    label, icon, color = STATUS_BADGES[document.status]
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(f"**{escape_markdown(document.file_name)}**")
+        st.badge(label, icon=icon, color=color)  # type: ignore[arg-type]
+    st.caption(" · ".join(facts(document)))
+
+
+def facts(document: Document) -> Iterator[str]:
+    """What is known about the document, as far as it is known."""
+    yield file_size(document.size_bytes)
+    if document.page_count and document.paged:
+        yield counted(document.page_count, "page")
+    if document.chunk_count is not None:
+        yield counted(document.chunk_count, "passage")
+    if document.report and document.report.get("language"):
+        yield escape_markdown(f"language {document.report['language']}")
+
+
+def show_progress(progress: Progress | None) -> None:
+    """The stage and how much of it is done."""
+    if progress is None:
+        return
+    label = STAGES.get(progress.stage, progress.stage)
+    share = progress.done / progress.total if progress.total else 0.0
+    count = f": {progress.done:,} of {progress.total:,}" if progress.total else ""
+    st.progress(min(1.0, share), text=f"{escape_markdown(label)}{count}")
+
+
+def report_notes(report: dict[str, Any]) -> Iterator[str]:
+    """What a person should know before trusting answers from this document."""
+    without_text = report.get("pages_without_text") or []
+    if without_text:
+        pages = ", ".join(str(number) for number in without_text[:20])
+        yield f"No text was found on page {pages}: scanned pages cannot be searched."
+    if report.get("characters_lost"):
+        yield f"{counted(report['characters_lost'], 'character')} could not be read."
+    if report.get("instruction_like"):
+        yield "Some text addresses an assistant. It is treated as text, never obeyed."
+    for warning in report.get("warnings") or []:
+        yield escape_markdown(str(warning))
+
+
+def instruction_like(report: dict[str, Any]) -> None:
+    """The excerpts that look like instructions."""
+    for excerpt in report.get("instruction_like") or []:
+        passage(str(excerpt))
+
+
+def actions(client: Client, document: Document) -> None:
+    """Retry what failed; fetch the original; delete in any state."""
+    if document.status == "failed" and st.button(
+        "Retry", key=f"retry-{document.id}", icon=":material/refresh:", type="tertiary"
+    ):
+        act(lambda: client.retry_document(document.id))
+    st.download_button(
+        "Original",
+        data=lambda: client.document_file(document.id),
+        file_name=document.file_name,
+        key=f"original-{document.id}",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+    )
+    with st.popover("Delete", icon=":material/delete:", type="tertiary", key=f"delete-{document.id}"):
+        st.markdown(f"Delete **{escape_markdown(document.file_name)}**? It stops being searched at once.")
+        if st.button("Delete it", key=f"really-delete-{document.id}", type="primary"):
+            act(lambda: client.delete_document(document.id))
+
+
+def act(action: Callable[[], None]) -> None:
+    """Does it and draws the page anew; what is gone already counts as done."""
+    try:
+        action()
+    except ApiError as error:
+        if not error.not_found:
+            show_failure(error.failure)
+            return
+    st.rerun()

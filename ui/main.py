@@ -1,0 +1,34 @@
+"""The script that Streamlit runs: navigation and look, what every page has in common.
+
+The pages live in `screens`: a folder called `pages` beside this script would switch Streamlit to its older
+way of making several pages, which shows an empty page to whoever opens an address like /documents first.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from ui.screens import chat, documents, search
+from ui.views import STYLE, failures_shown
+
+ICON = str(Path(__file__).with_name("favicon.svg"))  # a material icon here would be fetched from the internet
+
+
+def main() -> None:
+    """Shows the page that the address names."""
+    st.set_page_config(page_title="Footnote", page_icon=ICON, layout="centered")
+    st.html(STYLE)
+    pages = [
+        st.Page(chat.page, title="Ask", icon=":material/forum:", url_path="ask", default=True),
+        st.Page(documents.page, title="Documents", icon=":material/description:", url_path="documents"),
+        st.Page(search.page, title="Search", icon=":material/search:", url_path="search"),
+    ]
+    current = st.navigation(pages, position="top")
+    with failures_shown():
+        current.run()
+
+
+if __name__ == "__main__":  # true under Streamlit as well
+    main()

@@ -1,0 +1,194 @@
+"""What the service answers, as the interface reads it. Fields that the pages do not use are left out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Read(BaseModel):
+    """A response; fields added later by the service are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Failure(Read):
+    """Why something failed and what to do about it."""
+
+    code: str
+    stage: str = "request"
+    cause: str
+    next_step: str
+    details: dict[str, Any] = {}
+
+
+class Collection(Read):
+    id: int
+    name: str
+    document_count: int = 0
+
+
+class Progress(Read):
+    stage: str
+    done: int
+    total: int
+
+
+class Document(Read):
+    id: int
+    collection_id: int
+    file_name: str
+    size_bytes: int
+    status: Literal["queued", "processing", "ready", "failed"]
+    progress: Progress | None = None
+    page_count: int | None = None
+    chunk_count: int | None = None
+    paged: bool | None = None
+    report: dict[str, Any] | None = None
+    error: Failure | None = None
+
+
+class DocumentList(Read):
+    items: list[Document]
+    total: int
+
+
+class Upload(Read):
+    """The outcome of one uploaded file."""
+
+    file_name: str
+    document_id: int | None = None
+    job_id: int | None = None
+    status: Literal["queued", "duplicate", "rejected"]
+    error: Failure | None = None
+
+
+class Scores(Read):
+    dense: float | None = None
+    bm25: float | None = None
+    fused: float | None = None
+    rerank: float | None = None
+
+
+class Source(Read):
+    """A numbered passage that was in the prompt, or a search hit."""
+
+    number: int
+    chunk_id: int
+    document_id: int
+    document_version: int = 1
+    file_name: str
+    page: int | None = None
+    headings: list[str] = []
+    start: int  # characters of the document's text
+    end: int
+    text: str
+    score: float | None = None
+
+
+class Hit(Source):
+    scores: Scores
+
+
+class Evidence(Read):
+    """What the evidence gate saw."""
+
+    best: float | None = None
+    threshold: float
+    enough: bool
+
+
+class SearchResult(Read):
+    hits: list[Hit]
+    evidence: Evidence
+    timings_ms: dict[str, float] = {}
+
+
+class Citation(Read):
+    """A footnote: the words answer[claim_start:claim_end] rest on the span start..end of a document."""
+
+    number: int
+    claim_start: int
+    claim_end: int
+    chunk_id: int
+    document_id: int
+    document_version: int = 1
+    file_name: str
+    page: int | None = None
+    start: int
+    end: int
+    text: str
+    verdict: Literal["supported", "not_supported", "contradicted"]
+    score: float
+    placed_by: str = "model"
+
+
+class Refusal(Read):
+    reason: str
+    best_score: float | None = None
+    threshold: float | None = None
+    documents_ready: int = 0
+    documents_pending: int = 0
+    documents_failed: int = 0
+
+
+class Answer(Read):
+    message_id: int
+    conversation_id: int
+    question: str
+    standalone_question: str | None = None
+    answer: str | None = None
+    state: Literal["answered", "refused", "failed", "cancelled", "pending"]
+    refusal: Refusal | None = None
+    error: Failure | None = None
+    citations: list[Citation] = []
+    sources: list[Source] = []
+    timings_ms: dict[str, float] = {}
+
+
+class ConversationSummary(Read):
+    id: int
+    title: str
+    updated_at: datetime | None = None
+
+
+class Conversation(ConversationSummary):
+    messages: list[Answer] = []
+
+
+class AskQuestion(Read):
+    """Event `question`: the question is saved."""
+
+    message_id: int
+    conversation_id: int
+    question: str
+    standalone_question: str | None = None
+
+
+class AskSources(Read):
+    """Event `sources`: what will be read."""
+
+    sources: list[Source]
+    evidence: Evidence | None = None
+
+
+class AskToken(Read):
+    """Event `token`: a piece of the answer."""
+
+    text: str
+
+
+class AskCitations(Read):
+    """Event `citations`: the checked answer."""
+
+    answer: str
+    citations: list[Citation]
+
+
+class AskDone(Answer):
+    """Event `done`: the stored answer."""
+
+
+AskEvent = AskQuestion | AskSources | AskToken | AskCitations | AskDone

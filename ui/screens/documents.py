@@ -1,0 +1,148 @@
+"""Documents: add files, watch them being read, retry or delete them, one collection at a time."""
+
+from __future__ import annotations
+
+from typing import IO
+
+import streamlit as st
+
+from ui.client import ApiError, Client
+from ui.document_card import show_document
+from ui.schemas import Collection, DocumentList, Upload
+from ui.service import get_client
+from ui.text import counted, escape_markdown
+from ui.views import failures_shown, show_failure
+
+REFRESH_S = 1.0
+PAGE_SIZE = 25
+STATUSES = {"Ready": "ready", "Being read": "processing", "Waiting": "queued", "Failed": "failed"}
+
+# Session keys
+CHOSEN = "collection"
+CHOSEN_NEXT = "collection-next"  # a widget's value can only be set before the widget is drawn
+OUTCOMES = "upload-outcomes"  # what became of the last upload, shown until the next one
+LIST_PAGE = "documents-page"
+UPLOADER = "uploader-number"  # a new number gives a new, empty uploader
+
+
+def page() -> None:
+    """Collection, upload, list."""
+    st.title("Documents")
+    client = get_client()
+    collection = choose_collection(client)
+    upload_area(client, collection)
+    show_outcomes()
+    status = status_filter()
+    active = is_active(load(client, collection, status))
+    # Polling ends by itself: the list reruns the page once nothing is being read any more.
+    listing = st.fragment(run_every=REFRESH_S if active else None)(document_list)
+    listing(client, collection, status, active)
+
+
+def choose_collection(client: Client) -> Collection:
+    """The collection to look at and to add to, with a way to make another."""
+    collections = {each.id: each for each in client.collections()}
+    wanted = st.session_state.pop(CHOSEN_NEXT, st.session_state.get(CHOSEN))
+    if wanted in collections:
+        st.session_state[CHOSEN] = wanted
+    else:
+        st.session_state.pop(CHOSEN, None)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.selectbox(
+            "Collection",
+            list(collections),
+            format_func=lambda id_: f"{collections[id_].name} ({collections[id_].document_count})",
+            key=CHOSEN,
+        )
+        with st.popover("New collection", icon=":material/create_new_folder:"):
+            new_collection(client)
+    return collections[chosen]
+
+
+def new_collection(client: Client) -> None:
+    """A form for one name."""
+    with st.form("new-collection", border=False, clear_on_submit=True):
+        name = st.text_input("Name", max_chars=200).strip()
+        if st.form_submit_button("Create", type="primary") and name:
+            with failures_shown():
+                st.session_state[CHOSEN_NEXT] = client.create_collection(name).id
+                st.rerun()
+
+
+def upload_area(client: Client, collection: Collection) -> None:
+    """Files go up as soon as they are dropped, one request each, so that one bad file concerns no other."""
+    number = st.session_state.setdefault(UPLOADER, 0)
+    files = st.file_uploader(
+        f"Drop files here to add them to {escape_markdown(collection.name)}",
+        accept_multiple_files=True,
+        key=f"upload-{number}",
+        help="PDF, Word, PowerPoint, Excel, HTML, Markdown, CSV, text, EPUB, e-mail",
+    )
+    if not files:
+        return
+    bar = st.progress(0.0)
+    outcomes = []
+    for index, file in enumerate(files):
+        bar.progress(index / len(files), text=f"Uploading {index + 1} of {len(files)}")
+        outcomes.append(upload_one(client, collection.id, file.name, file))
+    st.session_state[OUTCOMES] = outcomes
+    st.session_state[UPLOADER] = number + 1
+    st.rerun()
+
+
+def upload_one(client: Client, collection_id: int, file_name: str, stream: IO[bytes]) -> Upload:
+    """Sends one file; a refusal becomes an outcome like any other."""
+    try:
+        return client.upload(file_name, stream, collection_id)
+    except ApiError as error:
+        return Upload(file_name=file_name, status="rejected", error=error.failure)
+
+
+def show_outcomes() -> None:
+    """What became of the last upload: one line for all that went well, one message a file that did not."""
+    outcomes: list[Upload] = st.session_state.get(OUTCOMES, [])
+    queued = sum(each.status == "queued" for each in outcomes)
+    if queued:
+        st.success(f"{counted(queued, 'file')} added.", icon=":material/check:")
+    for each in outcomes:
+        if each.status == "duplicate":
+            st.info(f"{escape_markdown(each.file_name)} is in this collection already.")
+        elif each.error is not None:
+            show_failure(each.error, title=each.file_name)
+
+
+def status_filter() -> str | None:
+    """The status to list; None lists every document."""
+    label = st.segmented_control("Status", list(STATUSES), key="status", label_visibility="collapsed")
+    return STATUSES[label] if label else None
+
+
+def document_list(client: Client, collection: Collection, status: str | None, polling: bool) -> None:
+    """The documents of one page of the list; redrawn every second while one of them is being read."""
+    with failures_shown():
+        documents = load(client, collection, status)
+        if polling and not is_active(documents):
+            st.rerun()
+        if not documents.items:
+            empty_list(status)
+        for document in documents.items:
+            show_document(client, document)
+        if documents.total > PAGE_SIZE:
+            pages = -(-documents.total // PAGE_SIZE)
+            st.number_input(f"Page of {pages}", 1, pages, key=LIST_PAGE)
+
+
+def empty_list(status: str | None) -> None:
+    """Nothing to list."""
+    st.caption("No document has this status." if status else "This collection is empty. Drop files above.")
+
+
+def load(client: Client, collection: Collection, status: str | None) -> DocumentList:
+    """The chosen page of the documents of a collection."""
+    offset = (st.session_state.get(LIST_PAGE, 1) - 1) * PAGE_SIZE
+    return client.documents(collection.id, status=status, limit=PAGE_SIZE, offset=offset)
+
+
+def is_active(documents: DocumentList) -> bool:
+    """True while a document waits or is being read."""
+    return any(each.status in ("queued", "processing") for each in documents.items)
