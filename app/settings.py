@@ -71,7 +71,7 @@ class Settings(BaseSettings):
         0.5, ge=0, le=1, description="Best reranker score below this: the answer is a refusal."
     )
     prompt_tokens: int = Field(2048, ge=256, le=32_768, description="Token budget of the answer prompt.")
-    answer_tokens: int = Field(96, ge=1, le=4096, description="Most tokens in one answer.")
+    answer_tokens: int = Field(64, ge=1, le=4096, description="Most tokens in one answer.")
     max_question_tokens: int = Field(256, ge=8, le=8192, description="Longest question accepted.")
     device_queue: int = Field(32, ge=1, le=10_000, description="Model calls waiting before 429.")
 

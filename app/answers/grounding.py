@@ -16,7 +16,11 @@ from app.answers.types import Claim, Footnote, Passage, PlacedBy, Verdict
 from retrieval.types import ScorePairs
 
 MARKER = re.compile(r"\s*\[(\d+)\]")
-SENTENCE_END = re.compile(r"(?<=[.!?。！？])(?:[\"'”’)\]]*)(?:\s*\[\d+\])*\s+(?=\S)(?!\[\d+\])|\n+")
+# A line end alone is a wrapped line of a page; it ends a sentence only before a table row or a list item.
+SENTENCE_END = re.compile(
+    r"(?<=[.!?。！？])(?:[\"'”’)\]]*)(?:\s*\[\d+\])*\s+(?=\S)(?!\[\d+\])"
+    r"|\n\s*\n|\n(?=[^\n]* \| )|\n(?=\s*(?:[-*•–]|\d+[.)])\s)"
+)
 WORD = re.compile(r"\w+(?:[.,]\d+)*")
 STOP_WORDS = frozenset(
     {
@@ -118,6 +122,13 @@ def coverage(claim: str, evidence: str) -> float:
     return sum(word in held for word in asked) / len(asked)
 
 
+def shared_words(asked: str, evidence: str) -> float:
+    """Share of the content words of one text that stand in the other."""
+    words = set(content_words(asked))
+    held = {word.casefold() for word in WORD.findall(evidence)}
+    return len(words & held) / len(words) if words else 0.0
+
+
 def evidence_windows(text: str) -> list[tuple[int, int]]:
     """Candidate evidence spans: each sentence, and each pair of neighbours."""
     sentences = split_sentences(text)
@@ -125,10 +136,14 @@ def evidence_windows(text: str) -> list[tuple[int, int]]:
     return sentences + pairs
 
 
-def find_evidence(claim: str, text: str) -> tuple[int, int]:
-    """The shortest window of the passage that holds most of the claim's words."""
-    windows = evidence_windows(text) or [(0, len(text))]
-    return max(windows, key=lambda span: (coverage(claim, text[slice(*span)]), span[0] - span[1]))
+def find_evidence(question: str, claim: str, text: str) -> tuple[int, int]:
+    """The shortest window of the passage that holds most of the claim's words, then of the question's."""
+
+    def worth(span: tuple[int, int]) -> tuple[float, float, int]:
+        window = text[slice(*span)]
+        return coverage(claim, window), shared_words(question, window), span[0] - span[1]
+
+    return max(evidence_windows(text) or [(0, len(text))], key=worth)
 
 
 def verdict_of(score: float) -> Verdict:
@@ -153,12 +168,16 @@ def check(
             min(float(score), coverage(claim.text, passage.chunk.text))
             for score, passage in zip(row, passages, strict=True)
         ]
-        footnotes += _footnotes(claim, passages, row.tolist(), support)
+        footnotes += _footnotes(question, claim, passages, row.tolist(), support)
     return footnotes
 
 
 def _footnotes(
-    claim: Claim, passages: Sequence[Passage], scores: Sequence[float], support: Sequence[float]
+    question: str,
+    claim: Claim,
+    passages: Sequence[Passage],
+    scores: Sequence[float],
+    support: Sequence[float],
 ) -> list[Footnote]:
     best = max(range(len(passages)), key=lambda index: (support[index], scores[index]))
     kept = [
@@ -167,11 +186,11 @@ def _footnotes(
         if passage.number in claim.cited and support[index] >= KEEP_SHARE * support[best]
     ]
     placed_by: PlacedBy = "model" if kept else "alignment"
-    return [_footnote(claim, passages[index], scores[index], placed_by) for index in kept or [best]]
+    return [_footnote(question, claim, passages[index], scores[index], placed_by) for index in kept or [best]]
 
 
-def _footnote(claim: Claim, passage: Passage, score: float, placed_by: PlacedBy) -> Footnote:
-    start, end = find_evidence(claim.text, passage.chunk.text)
+def _footnote(question: str, claim: Claim, passage: Passage, score: float, placed_by: PlacedBy) -> Footnote:
+    start, end = find_evidence(question, claim.text, passage.chunk.text)
     text = passage.chunk.text[start:end]
     support = min(score, coverage(claim.text, text))
     offset = passage.chunk.start

@@ -62,8 +62,20 @@ def test_a_missing_number_is_no_support_at_all() -> None:
 
 
 def test_evidence_is_the_shortest_window_that_holds_the_claim() -> None:
-    start, end = find_evidence("4.50 crowns", FERRY)
+    start, end = find_evidence("How much?", "4.50 crowns", FERRY)
     assert FERRY[start:end] == "A return ticket costs 4.50 crowns."
+
+
+def test_wrapped_lines_are_one_sentence_and_table_rows_are_not() -> None:
+    page = "Patented in 1868 by\nC. Sholes, it sold well.\n\nTown: Orrel | Boats: 4\nTown: Wend | Boats: 7"
+    spans = [page[slice(*span)] for span in split_sentences(page)]
+    assert spans[-2:] == ["Town: Orrel | Boats: 4", "Town: Wend | Boats: 7"]
+    assert spans[0].startswith("Patented in 1868 by\nC.")
+
+
+def test_evidence_for_words_that_are_nowhere_follows_the_question() -> None:
+    start, end = find_evidence("May dogs come along?", "Thomas Watson", FERRY)
+    assert FERRY[start:end] == "Dogs travel free."
 
 
 def test_a_footnote_points_to_the_span_in_the_document() -> None:
