@@ -66,9 +66,12 @@ class Settings(BaseSettings):
     search_bm25_k: int = Field(50, ge=1, le=1000, description="Candidates from the lexical index.")
     search_rrf_k: int = Field(60, ge=1, le=1000, description="Constant of reciprocal rank fusion.")
     search_rerank_k: int = Field(24, ge=1, le=500, description="Candidates the cross-encoder reads.")
-    search_top_k: int = Field(4, ge=1, le=50, description="Passages handed to the answer.")
+    search_top_k: int = Field(4, ge=1, le=50, description="Passages found for a question.")
     evidence_threshold: float = Field(
         0.5, ge=0, le=1, description="Best reranker score below this: the answer is a refusal."
+    )
+    prompt_passages: int = Field(
+        1, ge=1, le=50, description="Most passages in the answer prompt; the base model does best with one."
     )
     prompt_tokens: int = Field(2048, ge=256, le=32_768, description="Token budget of the answer prompt.")
     answer_tokens: int = Field(64, ge=1, le=4096, description="Most tokens in one answer.")

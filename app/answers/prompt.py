@@ -72,7 +72,12 @@ def preamble() -> str:
 
 
 def pack(
-    question: str, hits: Sequence[Hit], count_tokens: Callable[[str], int], budget_tokens: int
+    question: str,
+    hits: Sequence[Hit],
+    count_tokens: Callable[[str], int],
+    *,
+    budget_tokens: int,
+    max_passages: int,
 ) -> PackedPrompt:
     """The prompt over as many of the best hits as fit; what did not fit is listed, never cut.
 
@@ -81,7 +86,7 @@ def pack(
     fixed = count_tokens(preamble() + _block((), question))
     kept: list[Hit] = []
     used = fixed
-    for hit in hits:
+    for hit in hits[:max_passages]:
         cost = count_tokens(_sources([hit.chunk.text])) + 1  # joins may split one token differently
         if used + cost > budget_tokens:
             break

@@ -79,11 +79,14 @@ def answer(services: Services, command: Command, cancelled: Callable[[], bool]) 
 
 def pack_prompt(services: Services, draft: Draft, hits: Sequence[Hit]) -> None:
     with timed(draft, "pack"):
-        generator = services.models.generator
-        budget = min(
-            services.settings.prompt_tokens, generator.context_tokens - services.settings.answer_tokens
+        generator, settings = services.models.generator, services.settings
+        draft.prompt = pack(
+            draft.standalone_question,
+            hits,
+            generator.count_tokens,
+            budget_tokens=min(settings.prompt_tokens, generator.context_tokens - settings.answer_tokens),
+            max_passages=settings.prompt_passages,
         )
-        draft.prompt = pack(draft.standalone_question, hits, generator.count_tokens, budget)
         draft.tokens["prompt"] = generator.count_tokens(draft.prompt.text)
 
 

@@ -97,7 +97,8 @@ class Draft:
 
     @property
     def sources(self) -> tuple[Passage, ...]:
-        """The passages of the prompt, best first; of a refusal without one, the closest that were found."""
+        """Every passage that was found, best first, under the numbers that the prompt gave them."""
         if self.prompt is None:
             return self.closest
-        return tuple(sorted(self.prompt.passages, key=lambda passage: -(passage.score or 0.0)))
+        found = (*self.prompt.passages, *self.prompt.left_out)
+        return tuple(sorted(found, key=lambda passage: -(passage.score or 0.0)))
