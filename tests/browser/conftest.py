@@ -42,9 +42,12 @@ def chromium_path() -> str:
     pytest.skip(message)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser_context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    """One browser with a profile of its own for all browser tests."""
+    """One browser with a profile of its own for all browser tests, and gone after them.
+
+    Playwright keeps an event loop running in this thread; other tests need to start their own.
+    """
     path = chromium_path()
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
