@@ -57,7 +57,7 @@ def words(
 
 def show_sources(found: DeltaGenerator, sources: Sequence[Source]) -> None:
     """What is about to be read, before the first word of the answer."""
-    with found.expander(f"Reading {counted(len(sources), 'passage')}", icon=":material/menu_book:"):
+    with found.expander(f"Found {counted(len(sources), 'passage')}", icon=":material/menu_book:"):
         for source in sources:
             st.markdown(f"**\\[{source.number}\\]** {escape_markdown(place(source.file_name, source.page))}")
 

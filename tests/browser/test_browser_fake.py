@@ -105,7 +105,7 @@ def test_markup_in_answers_and_passages_is_shown_and_does_nothing(
 def test_a_running_answer_is_found_again_after_a_reload_and_can_be_stopped(page: Page, ui_url: str) -> None:
     page.goto(ui_url)
     ask(page, "slow leave")
-    expect(page.get_by_text("Reading 3 passages")).to_be_visible()
+    expect(page.get_by_text("Found 3 passages")).to_be_visible()
     page.reload()
     expect(page.get_by_text("Still writing")).to_be_visible()
     page.get_by_role("button", name="Stop").click()
