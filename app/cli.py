@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,6 +20,7 @@ from app.settings import Settings, load_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
+Network = Literal["reranker", "answerer", "verifier"]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 
 
@@ -196,6 +197,17 @@ def doctor(
     if as_json:
         typer.echo(json.dumps(report.json()))
     raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def train(
+    context: typer.Context,
+    network: Annotated[Network, typer.Argument(help="`footnote train NETWORK -- --help` lists its options.")],
+) -> None:
+    """Train a network on your own data or repeat the built-in one's recipe."""
+    from app.wiring import train_network
+
+    train_network(network, context.args)
 
 
 @app.command()

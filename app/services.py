@@ -7,11 +7,12 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from sqlalchemy import Engine
 
 from app.answers.running import RunningAnswers
+from app.answers.types import Verify
 from app.db import Sessions, create_engine, make_sessions, migrate
 from app.documents.blobs import BlobStore
 from app.settings import Settings
@@ -22,6 +23,9 @@ from retrieval.types import Encode, ScorePairs, SearchConfig
 log = logging.getLogger(__name__)
 
 
+PromptMask = Literal["full", "block"]
+
+
 @dataclass(frozen=True, slots=True)
 class GenerateOptions:
     """How one answer is decoded."""
@@ -29,11 +33,41 @@ class GenerateOptions:
     max_new_tokens: int
     stop: tuple[str, ...] = ()
     markers: tuple[str, ...] | None = None  # the only bracketed markers that may be written; None: any
+    mask: PromptMask = "full"  # `block`: passages are read apart, and those met before are not read again
+    may_refuse: bool = False  # the template's `no_answer` is a possible answer: its calibration applies
     temperature: float = 0.0  # 0 is greedy
     top_k: int = 0  # 0 is off
     top_p: float = 1.0
     repetition_penalty: float = 1.0
     seed: int = 0
+
+
+class AnswerTemplate(Protocol):
+    """The words around passages and questions that a decoder was trained on, or is shown by examples."""
+
+    @property
+    def preamble(self) -> str: ...
+
+    @property
+    def no_answer(self) -> str | None:
+        """The marker that is the whole answer where the passages hold none; None: there is no such marker."""
+        ...
+
+    @property
+    def max_passages(self) -> int | None:
+        """Most passages that the decoder makes good use of; None: any number."""
+        ...
+
+    @property
+    def stop(self) -> tuple[str, ...]: ...
+
+    def passage_segment(self, number: int, text: str) -> str: ...
+
+    def question_segment(self, text: str) -> str: ...
+
+    def rewrite_segments(self, earlier: list[str], last: str) -> list[str]:
+        """Asks for the last question in words that stand alone; one earlier one or more, oldest first."""
+        ...
 
 
 class TextGenerator(Protocol):
@@ -45,9 +79,16 @@ class TextGenerator(Protocol):
     @property
     def context_tokens(self) -> int: ...
 
-    def count_tokens(self, text: str) -> int: ...
+    @property
+    def template(self) -> AnswerTemplate: ...
 
-    def generate(self, prompt: str, options: GenerateOptions, cancelled: Callable[[], bool]) -> Iterator[str]:
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text, or of a segment of a prompt; the begin token is not counted."""
+        ...
+
+    def generate(
+        self, segments: tuple[str, ...], options: GenerateOptions, cancelled: Callable[[], bool]
+    ) -> Iterator[str]:
         """Yields pieces of text as they are decoded; never yields a stop sequence."""
         ...
 
@@ -69,6 +110,8 @@ class Models:
     ingest: IngestModels
     reranker_id: str
     score_pairs: ScorePairs
+    verifier_id: str
+    verify: Verify
     generator: TextGenerator
     close: Callable[[], None] = field(default=lambda: None)
 

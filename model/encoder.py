@@ -13,7 +13,7 @@ from pathlib import Path
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.attention import AttentionMask, attend
+from model.attention import AttentionMask, Implementation, attend
 from model.config import EncoderConfig
 from model.weights import Place, fill, read_safetensors
 
@@ -35,12 +35,12 @@ class Block(nn.Module):
         self.mlp_out = nn.Linear(config.mlp_width, width)
         self.mlp_norm = nn.LayerNorm(width, eps=epsilon)
 
-    def forward(self, x: Tensor, mask: AttentionMask) -> Tensor:
+    def forward(self, x: Tensor, mask: AttentionMask, attention: Implementation = "sdpa") -> Tensor:
         """[B, T, C] -> [B, T, C]."""
         batch, tokens, width = x.shape
         qkv = self.qkv(x).view(batch, tokens, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each [B, H, T, D]
-        mixed = attend(q, k, v, mask, scale=q.shape[-1] ** -0.5)
+        mixed = attend(q, k, v, mask, scale=q.shape[-1] ** -0.5, implementation=attention)
         mixed = mixed.transpose(1, 2).reshape(batch, tokens, width)
         x = self.attention_norm(x + self.attention_out(mixed))
         out: Tensor = self.mlp_norm(x + self.mlp_out(F.gelu(self.mlp_in(x))))
@@ -53,6 +53,7 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
+        self.attention: Implementation = "sdpa"  # training takes "dense": its backward pass is faster
         self.words = nn.Embedding(config.vocab_size, config.width)
         self.positions = nn.Embedding(config.max_positions, config.width)
         self.types = nn.Embedding(config.token_types, config.width)
@@ -65,17 +66,24 @@ class Encoder(nn.Module):
         `token_types` int64 [B, T] tells question (0) from passage (1); None means all 0. Vectors at
         padding are meaningless. Raises ValueError when T exceeds the learned positions.
         """
+        x, mask = self.embed(token_ids, token_types), self.mask(lengths, token_ids.shape[1])
+        for block in self.blocks:
+            x = block(x, mask, self.attention)
+        return x
+
+    def embed(self, token_ids: Tensor, token_types: Tensor | None = None) -> Tensor:
+        """What the first block reads: [B, T, C]; raises ValueError as `forward` does."""
         tokens = token_ids.shape[1]
         if tokens > self.config.max_positions:
             raise ValueError(f"{tokens} tokens exceed the encoder's {self.config.max_positions} positions")
         types = self.types.weight[0] if token_types is None else self.types(token_types)
-        x = self.norm(self.words(token_ids) + self.positions.weight[:tokens] + types)
-        # Without padding the mask is left out altogether, which takes the faster kernel.
-        mask = AttentionMask(key_lengths=None if bool((lengths == tokens).all()) else lengths)
-        for block in self.blocks:
-            x = block(x, mask)
-        vectors: Tensor = x
-        return vectors
+        x: Tensor = self.norm(self.words(token_ids) + self.positions.weight[:tokens] + types)
+        return x
+
+    @staticmethod
+    def mask(lengths: Tensor, tokens: int) -> AttentionMask:
+        """Hides padding; without any the mask is left out altogether, which takes the faster kernel."""
+        return AttentionMask(key_lengths=None if bool((lengths == tokens).all()) else lengths)
 
 
 def published_places(config: EncoderConfig) -> dict[str, Place]:

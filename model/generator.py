@@ -10,25 +10,29 @@ from typing import Literal
 
 from torch import Tensor
 
+from model.adapter_file import AnswererInfo
+from model.answerer import Answerer, refusal_bias
 from model.attention import Implementation
 from model.beam_search import beam_search
 from model.constraints import MarkerConstraint, TokenTexts
 from model.decoder import Decoder
 from model.decoder_runner import Cancelled, DecoderRunner
-from model.decoder_tokenizer import DecoderTokenizer
+from model.decoder_tokenizer import DecoderTokenizer, PromptTokens, Segments
 from model.device import DType, choose_device, choose_dtype
 from model.kv_cache import BLOCK_TOKENS, CachedSequence
 from model.load_decoder import load_decoder
+from model.prompt_template import PromptTemplate
 from model.registry import resolve_decoder
 from model.sampling import MAX_BEAMS, DecodingOptions, Sampler
 from model.text_stream import TextStream
 
-__all__ = ["ContextOverflow", "DecodingOptions", "Generator", "Piece", "never"]
+__all__ = ["ContextOverflow", "DecodingOptions", "Generator", "Piece", "Segments", "never"]
 
 MAX_CONTEXT_TOKENS = 32_768  # of the cache, however long the positions reach
 MAX_BATCH = MAX_BEAMS  # sequences decoded together
 
 FinishReason = Literal["end", "stop", "length"]
+Prompt = str | Segments | Sequence[int]
 
 
 class ContextOverflow(ValueError):
@@ -81,9 +85,13 @@ class Generator:
         tokenizer: DecoderTokenizer,
         *,
         context_tokens: int = MAX_CONTEXT_TOKENS,
+        answerer: AnswererInfo | None = None,
     ) -> None:
+        """`answerer` describes the adapter that was merged into the decoder, if one was."""
         self.id = model_id
         self.tokenizer = tokenizer
+        self.template: PromptTemplate | None = answerer.template if answerer else None
+        self.refusal_bias = refusal_bias(answerer, tokenizer) if answerer else None  # for first_token_bias
         self.context_tokens = min(context_tokens, decoder.config.max_tokens)
         # Every sequence of a batch, and every beam, may leave most of its last block empty.
         self.runner = DecoderRunner(decoder, self.context_tokens + MAX_BATCH * BLOCK_TOKENS)
@@ -97,37 +105,43 @@ class Generator:
         device: str = "auto",
         dtype: DType = "bfloat16",
         implementation: Implementation = "sdpa",
+        answerer: str | None = None,
     ) -> Generator:
-        """The generator behind a configured name (see `resolve_decoder`).
+        """The generator behind configured names (see `resolve_decoder` and `resolve_answerer`).
 
-        Raises ModelNotFound and ChecksumMismatch, and ConfigError, WeightsError or TokenizerError for a
-        checkpoint that is not implemented or damaged.
+        Raises ModelNotFound and ChecksumMismatch; ConfigError, WeightsError or TokenizerError for a
+        checkpoint that is not implemented or damaged; AnswererMismatch for another decoder's adapter.
         """
         card = resolve_decoder(name, models_folder)
+        adapter = None if answerer is None else Answerer.load(answerer, card)
         chosen = choose_device(device)
         decoder, tokenizer = load_decoder(
             card, dtype=choose_dtype(dtype, chosen), device=chosen, implementation=implementation
         )
-        return cls(card.id, decoder, tokenizer)
+        if adapter is None:
+            return cls(card.id, decoder, tokenizer)
+        adapter.merge_into(decoder, tokenizer)
+        return cls(f"{card.id}+{adapter.id}", decoder, tokenizer, answerer=adapter.info)
 
     def generate(
         self,
-        prompt: str | Sequence[int],
+        prompt: Prompt,
         options: DecodingOptions,
         *,
         cancelled: Callable[[], bool] = never,
     ) -> Iterator[Piece]:
         """Pieces of the answer as they become certain; the joined texts are the answer.
 
-        A text prompt gets the begin token, token ids are taken as they are. `cancelled` is asked before every
-        token; pieces then end without a finish reason. Raises ContextOverflow at once, not with a piece.
+        A prompt of text or segments gets the begin token, token ids are taken as they are. `cancelled` is
+        asked before every token; pieces then end without a finish reason. Raises ContextOverflow at once,
+        not with a piece.
         """
         tokens = self._prompt_tokens(prompt, options)
         if options.beams > 1:
             return self._beam_pieces(tokens, options, cancelled)
         return (piece for _, piece in self._pieces([tokens], options, cancelled))
 
-    def generate_batch(self, prompts: Sequence[str | Sequence[int]], options: DecodingOptions) -> list[str]:
+    def generate_batch(self, prompts: Sequence[Prompt], options: DecodingOptions) -> list[str]:
         """One answer a prompt, decoded together in groups that fit the cache; raises ContextOverflow."""
         tokens = [self._prompt_tokens(prompt, options) for prompt in prompts]
         if options.beams > 1:
@@ -142,23 +156,29 @@ class Generator:
             answers.extend(texts)
         return answers
 
-    def _prompt_tokens(self, prompt: str | Sequence[int], options: DecodingOptions) -> list[int]:
+    def _prompt_tokens(self, prompt: Prompt, options: DecodingOptions) -> PromptTokens:
         """Token ids of a prompt that fits, with its answer, into the context."""
-        tokens = self.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
+        encoded = self._encoded(prompt)
+        tokens = encoded.all
         vocab_size = self.runner.decoder.config.vocab_size
         if not tokens or not all(0 <= token < vocab_size for token in tokens):
             raise ValueError(f"a prompt needs one token or more, each at least 0 and below {vocab_size}")
         needed_tokens = options.beams * options.max_new_tokens
         if len(tokens) + needed_tokens > self.context_tokens:
             raise ContextOverflow(len(tokens), needed_tokens, self.context_tokens)
-        return tokens
+        return encoded
 
-    def _groups(self, prompts: list[list[int]], options: DecodingOptions) -> Iterator[list[list[int]]]:
+    def _encoded(self, prompt: Prompt) -> PromptTokens:
+        if isinstance(prompt, Segments):
+            return self.tokenizer.encode_segments(prompt)
+        return PromptTokens([self.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)])
+
+    def _groups(self, prompts: list[PromptTokens], options: DecodingOptions) -> Iterator[list[PromptTokens]]:
         """Consecutive prompts that fit into the cache together, MAX_BATCH at most."""
-        group: list[list[int]] = []
+        group: list[PromptTokens] = []
         needed = 0
         for prompt in prompts:
-            tokens = len(prompt) + options.max_new_tokens
+            tokens = len(prompt.all) + options.max_new_tokens
             if group and (len(group) == MAX_BATCH or needed + tokens > self.context_tokens):
                 yield group
                 group, needed = [], 0
@@ -168,7 +188,7 @@ class Generator:
             yield group
 
     def _pieces(
-        self, prompts: list[list[int]], options: DecodingOptions, cancelled: Callable[[], bool]
+        self, prompts: list[PromptTokens], options: DecodingOptions, cancelled: Callable[[], bool]
     ) -> Iterator[tuple[int, Piece]]:
         """Prompt index and piece, sequences taking turns; the cache is given back however this ends."""
         rows: list[_Row] = []
@@ -190,14 +210,14 @@ class Generator:
                 self.runner.cache.close(row.cached)
 
     def _start(
-        self, index: int, prompt: list[int], options: DecodingOptions, cancelled: Callable[[], bool]
+        self, index: int, prompt: PromptTokens, options: DecodingOptions, cancelled: Callable[[], bool]
     ) -> _Row:
-        cached, logits = self.runner.prefill(prompt, cancelled)
+        cached, logits = self.runner.read(prompt, cancelled)
         return _Row(
             index=index,
             cached=cached,
             logits=logits,
-            sampler=Sampler(options, prompt, self.runner.device),
+            sampler=Sampler(options, prompt.all, self.runner.device),
             stream=TextStream(options.stop),
             constraint=self._constraint(options),
             left=options.max_new_tokens,
@@ -227,11 +247,11 @@ class Generator:
                 row.logits = row_logits
 
     def _beam_pieces(
-        self, prompt: list[int], options: DecodingOptions, cancelled: Callable[[], bool]
+        self, prompt: PromptTokens, options: DecodingOptions, cancelled: Callable[[], bool]
     ) -> Iterator[Piece]:
         """The pieces of the best hypothesis, which is only known at the end."""
         try:
-            cached, logits = self.runner.prefill(prompt, cancelled)
+            cached, logits = self.runner.read(prompt, cancelled)
         except Cancelled:
             return
         best = beam_search(
@@ -239,7 +259,7 @@ class Generator:
             cached,
             logits,
             options,
-            prompt=set(prompt),
+            prompt=set(prompt.all),
             constraint=self._constraint(options),
             end_tokens=self.tokenizer.special.end,
             is_complete=lambda tokens: _has_stop(self.tokenizer.decode(tokens), options.stop),

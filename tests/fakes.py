@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from app.services import GenerateOptions, IngestModels, Models
+from app.services import AnswerTemplate, GenerateOptions, IngestModels, Models
+from model.prompt_template import PromptTemplate
 from retrieval.types import Vectors
 
 WORD = re.compile(r"\w+")
@@ -71,6 +72,17 @@ def overlap_score(pairs: Sequence[tuple[str, str]]) -> np.ndarray:
     return np.asarray(scores, dtype=np.float32)
 
 
+def overlap_verify(pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+    """Supported as far as the claim's last words are held, contradicted where one text alone says "not"."""
+    rows = []
+    for claim, passage in pairs:
+        said = [word for word in words(claim.rpartition("?")[2]) if word not in STOP_WORDS]
+        held = len(set(said) & set(words(passage))) / len(set(said)) if said else 0.0
+        denied = held > 0.5 and ("not" in words(claim)) != ("not" in words(passage))
+        rows.append((0.0, held, 1 - held) if denied else (held, 0.0, 1 - held))
+    return np.asarray(rows, dtype=np.float32).reshape(-1, 3)
+
+
 def word_spans(text: str) -> list[tuple[int, int]]:
     """One token a word."""
     return [match.span() for match in WORD.finditer(text)]
@@ -82,25 +94,28 @@ class EchoGenerator:
     id = "echo"
     context_tokens = 4096
 
-    def __init__(self, answer: str | None = None) -> None:
+    def __init__(self, answer: str | None = None, template: AnswerTemplate | None = None) -> None:
         self.answer = answer
+        self.template: AnswerTemplate = template or PromptTemplate()
         self.prompts: list[str] = []
 
     def count_tokens(self, text: str) -> int:
         return len(text.split())
 
-    def generate(self, prompt: str, options: GenerateOptions, cancelled: Callable[[], bool]) -> Iterator[str]:
-        self.prompts.append(prompt)
-        answer = self.answer if self.answer is not None else self._first_sentence(prompt)
+    def generate(
+        self, segments: tuple[str, ...], options: GenerateOptions, cancelled: Callable[[], bool]
+    ) -> Iterator[str]:
+        self.prompts.append("".join(segments))
+        answer = self.answer if self.answer is not None else self._first_sentence(segments)
         for piece in re.findall(r"\s*\S+", answer)[: options.max_new_tokens]:
             if cancelled():
                 return
             yield piece
 
     @staticmethod
-    def _first_sentence(prompt: str) -> str:
-        """The last `[n] ...` line of the prompt is the best passage of the question asked."""
-        number, passage = re.findall(r"^\[(\d+)\] (.+)$", prompt, flags=re.MULTILINE)[-1]
+    def _first_sentence(segments: Sequence[str]) -> str:
+        """The segment after the preamble is the best passage."""
+        number, passage = re.findall(r"^\[(\d+)\] (.+)$", segments[1], flags=re.MULTILINE)[0]
         sentence = re.split(r"(?<=[.!?])\s", passage)[0]
         return f" {sentence} [{number}]"
 
@@ -114,5 +129,7 @@ def fake_models(generator: EchoGenerator | None = None) -> Models:
         ingest=fake_ingest_models(),
         reranker_id="overlap",
         score_pairs=overlap_score,
+        verifier_id="overlap-verifier",
+        verify=overlap_verify,
         generator=generator or EchoGenerator(),
     )

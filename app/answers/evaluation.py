@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from app.accounts.service import local_account
-from app.answers.grounding import claim_support
+from app.answers.free_claims import claim_support
 from app.answers.search import check_length, find, scope
 from app.answers.service import ground, pack_prompt, write
 from app.answers.types import Draft
@@ -15,16 +15,17 @@ from app.services import Services, search_config
 from retrieval.types import Chunk, Hit, SearchResult
 
 
-def eval_answerer(services: Services) -> AnswerFn:
+def eval_answerer(services: Services, *, in_order: bool = False) -> AnswerFn:
     """Answers a question from exactly the given passages, or from the indexed documents.
 
+    Given passages are ranked and gated as search would; `in_order` keeps their order and opens the gate.
     Without passages the cited ids are `file_name#page`, or `file_name` where there are no pages.
     """
 
     def answer_one(question: str, passages: Sequence[EvalPassage] | None) -> EvalAnswer:
         started = time.perf_counter()
         check_length(services, question)
-        found = _search(services, question) if passages is None else _given(services, question, passages)
+        found = _found(services, question, passages, in_order)
         draft = Draft(0, 0, question, question, state="refused")
         if found.enough_evidence:
             pack_prompt(services, draft, found.hits)
@@ -41,7 +42,7 @@ def eval_answerer(services: Services) -> AnswerFn:
 
 def eval_verdicts(services: Services) -> VerdictFn:
     """The verdict on a claim from the passages that are said to hold its evidence."""
-    return lambda claim, passages: claim_support(claim, passages, services.models.score_pairs)
+    return lambda claim, passages: claim_support(claim, passages, services.models.verify)
 
 
 def _search(services: Services, question: str) -> SearchResult:
@@ -51,12 +52,22 @@ def _search(services: Services, question: str) -> SearchResult:
         return find(services, session, user, question, access, search_config(services.settings))
 
 
-def _given(services: Services, question: str, passages: Sequence[EvalPassage]) -> SearchResult:
-    """The record's passages in the order and behind the gate that search would give them."""
-    config = search_config(services.settings)
+def _found(
+    services: Services, question: str, passages: Sequence[EvalPassage] | None, in_order: bool
+) -> SearchResult:
+    if passages is None:
+        return _search(services, question)
     chunks = [_chunk(index, passage) for index, passage in enumerate(passages)]
     if not chunks:
         return SearchResult((), None, enough_evidence=False)
+    if in_order:
+        return SearchResult(tuple(Hit(chunk, None, None, 0.0, None) for chunk in chunks), None, True)
+    return _ranked(services, question, chunks)
+
+
+def _ranked(services: Services, question: str, chunks: Sequence[Chunk]) -> SearchResult:
+    """The chunks in the order and behind the gate that search would give them."""
+    config = search_config(services.settings)
     scores = services.models.score_pairs([(question, chunk.text) for chunk in chunks])
     ranked = sorted(zip(scores.tolist(), chunks, strict=True), key=lambda pair: -pair[0])
     hits = [Hit(chunk, None, None, 0.0, score) for score, chunk in ranked]

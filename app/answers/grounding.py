@@ -1,8 +1,6 @@
-"""Claims, their evidence and the verdict. Pure over an injected pair scorer.
+"""Claims, their evidence and the verdict. Pure over an injected verifier.
 
-Until the verifier network is trained the support score is the cross-encoder's probability for the claim
-against the evidence window, capped by the share of the claim's content words (numbers always count) that
-stand in that window: a relevance model alone would let a wrong number pass.
+Where claims begin and end, which passage each one rests on, and which span of it is the evidence.
 """
 
 from __future__ import annotations
@@ -12,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
 
-from app.answers.types import Claim, Footnote, Passage, PlacedBy, Verdict
-from retrieval.types import ScorePairs
+from app.answers.judgement import Judgement, judge
+from app.answers.types import Claim, Footnote, Passage, PlacedBy, Verdict, Verify
+from app.answers.words import WORD, coverage, shared_words
 
 MARKER = re.compile(r"\s*\[(\d+)\]")
 # A line end alone is a wrapped line of a page; it ends a sentence only before a table row or a list item.
@@ -21,62 +20,7 @@ SENTENCE_END = re.compile(
     r"(?<=[.!?。！？])(?:[\"'”’)\]]*)(?:\s*\[\d+\])*\s+(?=\S)(?!\[\d+\])"
     r"|\n\s*\n|\n(?=[^\n]* \| )|\n(?=\s*(?:[-*•–]|\d+[.)])\s)"
 )
-WORD = re.compile(r"\w+(?:[.,]\d+)*")
-STOP_WORDS = frozenset(
-    {
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "by",
-        "did",
-        "do",
-        "does",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "he",
-        "her",
-        "his",
-        "how",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "of",
-        "on",
-        "or",
-        "she",
-        "that",
-        "the",
-        "their",
-        "there",
-        "they",
-        "this",
-        "to",
-        "was",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "whom",
-        "whose",
-        "why",
-        "will",
-        "with",
-    }
-)
-SUPPORT_THRESHOLD = 0.5
-KEEP_SHARE = 0.8  # of the best passage's support that a marker of the model must reach
+NEAR_BEST = 0.9  # of the best window's probability that a shorter one must reach to be the evidence
 
 
 def split_sentences(text: str) -> list[tuple[int, int]]:
@@ -109,26 +53,6 @@ def split_claims(answer: str) -> list[Claim]:
     return claims
 
 
-def content_words(text: str) -> list[str]:
-    return [word for word in (w.casefold() for w in WORD.findall(text)) if word not in STOP_WORDS]
-
-
-def coverage(claim: str, evidence: str) -> float:
-    """Share of the claim's content words that the evidence holds; 0 when a number is missing."""
-    asked = content_words(claim) or [word.casefold() for word in WORD.findall(claim)]
-    held = {word.casefold() for word in WORD.findall(evidence)}
-    if not asked or any(word not in held for word in asked if word[0].isdigit()):
-        return 0.0
-    return sum(word in held for word in asked) / len(asked)
-
-
-def shared_words(asked: str, evidence: str) -> float:
-    """Share of the content words of one text that stand in the other."""
-    words = set(content_words(asked))
-    held = {word.casefold() for word in WORD.findall(evidence)}
-    return len(words & held) / len(words) if words else 0.0
-
-
 def evidence_windows(text: str) -> list[tuple[int, int]]:
     """Candidate evidence spans: each sentence, and each pair of neighbours."""
     sentences = split_sentences(text)
@@ -146,57 +70,80 @@ def find_evidence(question: str, claim: str, text: str) -> tuple[int, int]:
     return max(evidence_windows(text) or [(0, len(text))], key=worth)
 
 
-def verdict_of(score: float) -> Verdict:
-    return "supported" if score >= SUPPORT_THRESHOLD else "not_supported"
-
-
 def check(
-    question: str, claims: Sequence[Claim], passages: Sequence[Passage], score_pairs: ScorePairs
+    question: str, claims: Sequence[Claim], passages: Sequence[Passage], verify: Verify
 ) -> list[Footnote]:
     """Footnotes for every claim, in order.
 
-    A marker is kept when its passage supports the claim about as well as any other does. A claim that is left
-    without one is aligned to its best passage: small models place markers at random too often to be believed.
+    A marker is kept when its passage supports the claim. A claim that is left without one is aligned to the
+    passage that supports it best, or that says most about it: small models place markers at random too often
+    to be believed.
     """
-    pairs = [(f"{question} {claim.text}", passage.chunk.text) for claim in claims for passage in passages]
-    if not pairs:
-        return []
-    scores = score_pairs(pairs).reshape(len(claims), len(passages))
-    footnotes: list[Footnote] = []
-    for claim, row in zip(claims, scores, strict=True):
-        support = [
-            min(float(score), coverage(claim.text, passage.chunk.text))
-            for score, passage in zip(row, passages, strict=True)
-        ]
-        footnotes += _footnotes(question, claim, passages, row.tolist(), support)
-    return footnotes
+    pairs = [(claim.text, passage.chunk.text) for claim in claims for passage in passages]
+    said = judge(question, pairs, verify)
+    placed: list[tuple[Claim, Passage, Judgement, PlacedBy]] = []
+    for at, claim in enumerate(claims):
+        row = said[at * len(passages) : (at + 1) * len(passages)]
+        placed += [(claim, passages[index], row[index], by) for index, by in _placed(claim, passages, row)]
+    spans = evidence_spans(question, [(c.text, p.chunk.text, j.verdict) for c, p, j, _ in placed], verify)
+    return [_footnote(*each, span) for each, span in zip(placed, spans, strict=True)]
 
 
-def _footnotes(
-    question: str,
-    claim: Claim,
-    passages: Sequence[Passage],
-    scores: Sequence[float],
-    support: Sequence[float],
-) -> list[Footnote]:
-    best = max(range(len(passages)), key=lambda index: (support[index], scores[index]))
-    kept = [
-        index
-        for index, passage in enumerate(passages)
-        if passage.number in claim.cited and support[index] >= KEEP_SHARE * support[best]
-    ]
-    placed_by: PlacedBy = "model" if kept else "alignment"
-    return [_footnote(question, claim, passages[index], scores[index], placed_by) for index in kept or [best]]
+def _placed(
+    claim: Claim, passages: Sequence[Passage], said: Sequence[Judgement]
+) -> list[tuple[int, PlacedBy]]:
+    """Which passages a claim rests on, by index, and who chose them."""
+    indices = range(len(passages))
+    cited = [index for index in indices if passages[index].number in claim.cited]
+    kept = [index for index in cited if said[index].verdict == "supported"]
+    if kept or not passages:
+        return [(index, "model") for index in kept]
+    best = max(indices, key=lambda index: (said[index].verdict == "supported", -said[index].neither))
+    return [(best, "model" if best in cited else "alignment")]
 
 
-def _footnote(question: str, claim: Claim, passage: Passage, score: float, placed_by: PlacedBy) -> Footnote:
-    start, end = find_evidence(question, claim.text, passage.chunk.text)
-    text = passage.chunk.text[start:end]
-    support = min(score, coverage(claim.text, text))
+def _footnote(
+    claim: Claim, passage: Passage, said: Judgement, placed_by: PlacedBy, span: tuple[int, int]
+) -> Footnote:
     offset = passage.chunk.start
     return Footnote(
-        passage, claim, offset + start, offset + end, text, verdict_of(support), support, placed_by
+        passage,
+        claim,
+        offset + span[0],
+        offset + span[1],
+        passage.chunk.text[slice(*span)],
+        said.verdict,
+        said.supported,
+        placed_by,
     )
+
+
+def evidence_spans(
+    question: str, checked: Sequence[tuple[str, str, Verdict]], verify: Verify
+) -> list[tuple[int, int]]:
+    """The evidence of each (claim, passage text, verdict), as character spans of the passage.
+
+    It is the shortest window for which the verifier says the same nearly as surely as for its best window.
+    Where nothing is said about the claim, and where no window says it, shared words decide.
+    """
+    windows = [evidence_windows(text) if verdict != "not_supported" else [] for _, text, verdict in checked]
+    pairs = [
+        (claim, text[slice(*window)])
+        for (claim, text, _), found in zip(checked, windows, strict=True)
+        for window in found
+    ]
+    said = iter(judge(question, pairs, verify))
+    spans = []
+    for (claim, text, verdict), found in zip(checked, windows, strict=True):
+        sure = {
+            window: one.of_verdict
+            for window, one in ((w, next(said)) for w in found)
+            if one.verdict == verdict
+        }
+        near = [window for window, score in sure.items() if score >= NEAR_BEST * max(sure.values())]
+        shortest = min(near, key=lambda window: window[1] - window[0], default=None)
+        spans.append(shortest or find_evidence(question, claim, text))
+    return spans
 
 
 def with_markers(answer: str, footnotes: Sequence[Footnote]) -> tuple[str, list[Footnote]]:
@@ -220,14 +167,3 @@ def _marked(sentence: str, claim: Claim, numbers: Sequence[int]) -> str:
     if sorted(claim.cited) == sorted(numbers):
         return sentence
     return MARKER.sub("", sentence).rstrip() + "".join(f" [{number}]" for number in numbers)
-
-
-def claim_support(claim: str, passages: Sequence[str], score_pairs: ScorePairs) -> tuple[Verdict, float]:
-    """The verdict on a free-standing claim against whole passages, for `footnote eval claims`."""
-    if not passages:
-        return "not_supported", 0.0
-    scores = score_pairs([(claim, passage) for passage in passages])
-    support = max(
-        min(float(score), coverage(claim, passage)) for score, passage in zip(scores, passages, strict=True)
-    )
-    return verdict_of(support), support

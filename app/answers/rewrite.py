@@ -1,8 +1,8 @@
 """Turns a follow-up into a standalone question, so that search sees what the person means.
 
-A question that names its subject is left alone. Otherwise the decoder is shown three examples and asked to
-rewrite; a rewrite that brings in words which are neither in the question nor in the history is not
-trusted, and the last question's subject words are put in front instead. The result is always shown.
+A question that names its subject is left alone. Otherwise the decoder is asked to rewrite it. A rewrite that
+brings in words which are neither in the question nor in the history is not trusted, and the last question's
+subject words are put in front instead. The result is always shown.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from app.answers.grounding import WORD, content_words
+from app.answers.words import WORD, content_words
 from app.services import GenerateOptions, TextGenerator
 
 REFERS_BACK = re.compile(
@@ -22,15 +22,7 @@ OPENS_LIKE_FOLLOW_UP = re.compile(
     r"^\s*(and|but|so|also|or|what about|how about|why|how so|since when)\b", re.IGNORECASE
 )
 SHORT_WORDS = 3
-EXAMPLES = (
-    (
-        "Who runs the ferry at Wend Landing?",
-        "How much does it cost?",
-        "How much does the ferry at Wend Landing cost?",
-    ),
-    ("When was Harlow Bridge opened?", "And who built it?", "Who built Harlow Bridge?"),
-    ("How many books may members borrow?", "What about guests?", "How many books may guests borrow?"),
-)
+EARLIER_SHOWN = 1  # questions before it, as many as the answerer was trained with
 
 
 def is_follow_up(question: str) -> bool:
@@ -46,25 +38,16 @@ def standalone_question(question: str, history: Sequence[str], generator: TextGe
     """The question as it would be asked without the history (earlier questions, oldest first)."""
     if not history or not is_follow_up(question):
         return question
-    previous = history[-1]
-    prompt = _prompt(previous, question)
-    pieces = generator.generate(prompt, GenerateOptions(max_new_tokens=48, stop=("\n",)), _never)
+    earlier = list(history[-EARLIER_SHOWN:])
+    segments = tuple(generator.template.rewrite_segments(earlier, question))
+    pieces = generator.generate(segments, GenerateOptions(max_new_tokens=48, stop=("\n",)), _never)
     rewritten = "".join(pieces).strip()
-    return rewritten if _trusted(rewritten, question, previous) else _with_subject(previous, question)
+    return rewritten if _trusted(rewritten, question, earlier) else _with_subject(earlier[-1], question)
 
 
-def _prompt(previous: str, question: str) -> str:
-    shown = "".join(_example(*example) + "\n\n" for example in EXAMPLES)
-    return shown + _example(previous, question, "").rstrip()
-
-
-def _example(previous: str, question: str, rewritten: str) -> str:
-    return f"First question: {previous}\nFollow-up: {question}\nComplete follow-up: {rewritten}"
-
-
-def _trusted(rewritten: str, question: str, previous: str) -> bool:
-    """Only words of the two questions, and at least one brought in from the earlier one."""
-    known = {word.casefold() for word in WORD.findall(f"{question} {previous}")}
+def _trusted(rewritten: str, question: str, earlier: Sequence[str]) -> bool:
+    """Only words of these questions, and at least one brought in from an earlier one."""
+    known = {word.casefold() for word in WORD.findall(" ".join((question, *earlier)))}
     new = set(content_words(rewritten))
     kept = {word for word in content_words(question) if not REFERS_BACK.fullmatch(word)}
     return bool(new - set(content_words(question))) and new <= known and kept - {"about"} <= new

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from app.accounts.service import local_account
 from app.answers import repository
 from app.answers.grounding import check, split_claims, with_markers
-from app.answers.prompt import STOP_SEQUENCES, pack
+from app.answers.markers import without_marker
+from app.answers.prompt import pack
 from app.answers.rewrite import standalone_question
 from app.answers.search import find, scope
 from app.answers.types import Draft, Refusal, numbered
@@ -83,30 +84,43 @@ def pack_prompt(services: Services, draft: Draft, hits: Sequence[Hit]) -> None:
         draft.prompt = pack(
             draft.standalone_question,
             hits,
+            generator.template,
             generator.count_tokens,
             budget_tokens=min(settings.prompt_tokens, generator.context_tokens - settings.answer_tokens),
             max_passages=settings.prompt_passages,
         )
-        draft.tokens["prompt"] = generator.count_tokens(draft.prompt.text)
+        draft.tokens["prompt"] = draft.prompt.tokens
 
 
 def write(services: Services, draft: Draft, cancelled: Callable[[], bool]) -> Iterator[str]:
-    """Decodes the answer into the draft, piece by piece."""
+    """Decodes the answer into the draft, piece by piece; it stays empty when the decoder finds none."""
     if draft.prompt is None:
         raise ValueError("pack the prompt before writing")
+    generator = services.models.generator
     options = GenerateOptions(
-        max_new_tokens=services.settings.answer_tokens, stop=STOP_SEQUENCES, markers=draft.prompt.markers
+        max_new_tokens=services.settings.answer_tokens,
+        stop=generator.template.stop,
+        markers=draft.prompt.markers,
+        mask=services.settings.passage_mask,
+        may_refuse=draft.prompt.no_answer is not None,
     )
     with timed(draft, "generate"):
-        started = time.perf_counter()
-        for piece in services.models.generator.generate(draft.prompt.text, options, cancelled):
-            draft.timings_ms.setdefault("first_token", (time.perf_counter() - started) * 1000)
+        pieces = _first_timed(draft, generator.generate(draft.prompt.segments, options, cancelled))
+        for piece in without_marker(pieces, draft.prompt.no_answer):
             text = piece if draft.answer else piece.lstrip()
             draft.answer += text
             if text:
                 yield text
     draft.answer = draft.answer.rstrip()
-    draft.tokens["answer"] = services.models.generator.count_tokens(draft.answer)
+    draft.tokens["answer"] = generator.count_tokens(draft.answer)
+
+
+def _first_timed(draft: Draft, pieces: Iterator[str]) -> Iterator[str]:
+    """The pieces; the draft learns when the first of them came, shown or not."""
+    started = time.perf_counter()
+    for piece in pieces:
+        draft.timings_ms.setdefault("first_token", (time.perf_counter() - started) * 1000)
+        yield piece
 
 
 def ground(services: Services, draft: Draft) -> None:
@@ -115,8 +129,7 @@ def ground(services: Services, draft: Draft) -> None:
         raise ValueError("pack the prompt before grounding")
     with timed(draft, "check"):
         claims = split_claims(draft.answer)
-        passages, score_pairs = draft.prompt.passages, services.models.score_pairs
-        footnotes = check(draft.standalone_question, claims, passages, score_pairs) if claims else []
+        footnotes = check(draft.standalone_question, claims, draft.prompt.passages, services.models.verify)
         draft.answer, placed = with_markers(draft.answer, footnotes)
         draft.footnotes = tuple(placed)
     draft.state = "answered" if draft.footnotes else "refused"
@@ -210,6 +223,7 @@ def _trace(services: Services, draft: Draft, result: SearchResult, command: Comm
         "models": {
             "encoder": models.ingest.encoder_id,
             "reranker": models.reranker_id,
+            "verifier": models.verifier_id,
             "generator": models.generator.id,
         },
         "config": {name: getattr(command.config, name) for name in SearchConfig.__slots__},

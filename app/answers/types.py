@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from retrieval.types import Chunk, Hit
 
 AnswerState = Literal["pending", "answered", "refused", "failed", "cancelled"]
 Verdict = Literal["supported", "not_supported", "contradicted"]
 PlacedBy = Literal["model", "alignment"]
+Verify = Callable[[Sequence[tuple[str, str]]], NDArray[np.float32]]
+"""(claim, passage) pairs to probabilities float32 [N, 3]: supported, contradicted, not supported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +31,22 @@ class Passage:
 class PackedPrompt:
     """What the generator reads, and which passages are in it."""
 
-    text: str
+    segments: tuple[str, ...]  # tokenised one by one
     passages: tuple[Passage, ...]
     left_out: tuple[Passage, ...]  # passages that did not fit the token budget
     tokens: int
+    no_answer: str | None = None  # the marker of an answer that the passages do not hold
+
+    @property
+    def text(self) -> str:
+        """The whole prompt, for people."""
+        return "".join(self.segments)
 
     @property
     def markers(self) -> tuple[str, ...]:
-        """The only citation markers that may be generated."""
-        return tuple(f"[{passage.number}]" for passage in self.passages)
+        """The only markers that may be generated: those of citations, and the one of a refusal."""
+        refusal = () if self.no_answer is None else (self.no_answer,)
+        return (*refusal, *(f"[{passage.number}]" for passage in self.passages))
 
 
 @dataclass(frozen=True, slots=True)

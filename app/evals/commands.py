@@ -43,6 +43,20 @@ def answers(file: EvalFile, limit: Limit = None, as_json: JsonFlag = False) -> N
 
 
 @evals_app.command()
+def positions(file: EvalFile, limit: Limit = None, as_json: JsonFlag = False) -> None:
+    """F1 with the right passage at each place of the prompt; prompt_passages must admit all passages."""
+    from app.answers.evaluation import eval_answerer
+    from app.evals.positions import evaluate_positions
+    from app.evals.records import AnswerRecord, read_records
+
+    def evaluate(services: Services) -> Metrics:
+        records = read_records(file, AnswerRecord, limit)
+        return evaluate_positions(records, eval_answerer(services, in_order=True), _progress())
+
+    _run("positions", file.name, {"file": str(file), "limit": limit}, evaluate, as_json)
+
+
+@evals_app.command()
 def retrieval(
     corpus: Annotated[Path, typer.Option(help="Documents: {id, title, text}.")],
     queries: Annotated[Path, typer.Option(help="Queries: {id, text}.")],
@@ -150,6 +164,7 @@ def _models(services: Services) -> dict[str, Any]:
     return {
         "encoder": models.ingest.encoder_id,
         "reranker": models.reranker_id,
+        "verifier": models.verifier_id,
         "generator": models.generator.id,
         "search": asdict(search_config(services.settings)),
     }

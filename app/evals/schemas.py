@@ -27,7 +27,7 @@ class EvalRunOut(ResponseModel):
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [EXAMPLE]})
 
     id: int
-    kind: Literal["answers", "retrieval", "claims"]
+    kind: Literal["answers", "positions", "retrieval", "claims"]
     name: str
     status: Literal["running", "done", "failed"]
     config: dict[str, Any]

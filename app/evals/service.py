@@ -14,7 +14,7 @@ from app.errors import AppError, ErrorBody, EvalRunNotFound
 from app.evals import repository
 from app.evals.schemas import EvalRunOut
 
-EvalKind = Literal["answers", "retrieval", "claims"]
+EvalKind = Literal["answers", "positions", "retrieval", "claims"]
 Metrics = Mapping[str, Any]
 
 

@@ -1,7 +1,8 @@
-"""Attention behind one interface, with three implementations that agree.
+"""Attention behind one interface, with four implementations that agree.
 
 `reference` is the plain formula and the oracle of the tests, `blockwise` is the flash-attention algorithm
-in plain torch (memory linear in the sequence length), `sdpa` is torch's fused kernel and the default.
+in plain torch (memory linear in the sequence length), `sdpa` is torch's fused kernel and the default, and
+`dense` is two matrix products, for training.
 The caller names the implementation; nothing is chosen behind its back.
 """
 
@@ -12,18 +13,19 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from model.attention import blockwise, reference, sdpa
+from model.attention import blockwise, dense, reference, sdpa
 from model.attention.mask import AttentionMask
 
 __all__ = ["IMPLEMENTATIONS", "AttentionMask", "Implementation", "attend"]
 
-Implementation = Literal["reference", "blockwise", "sdpa"]
+Implementation = Literal["reference", "blockwise", "sdpa", "dense"]
 IMPLEMENTATIONS: tuple[Implementation, ...] = get_args(Implementation)
 
 _ATTEND: Mapping[str, Callable[..., Tensor]] = {
     "reference": reference.attend,
     "blockwise": blockwise.attend,
     "sdpa": sdpa.attend,
+    "dense": dense.attend,
 }
 
 

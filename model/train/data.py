@@ -107,7 +107,7 @@ def load_corpus(folder: Path) -> Corpus:
     """Read the four files of `FILES`; raises FileNotFoundError naming an absent one."""
     passages = [
         Passage(row["text"], row["title"], row["set"], row["title"])
-        for row in _rows(folder / "passages.jsonl.gz")
+        for row in read_rows(folder / "passages.jsonl.gz")
     ]
     near_misses = _near_misses(folder / "qa_derived_unanswerable.jsonl.gz", passages)
     questions = [
@@ -119,13 +119,14 @@ def load_corpus(folder: Path) -> Corpus:
             tuple(row["answers"]),
             row["set"],
         )
-        for row in _rows(folder / "retrieval_qa_triples.jsonl.gz")
+        for row in read_rows(folder / "retrieval_qa_triples.jsonl.gz")
     ]
-    _add_medquad(_rows(folder / "retrieval_medquad.jsonl.gz"), passages, questions)
+    _add_medquad(read_rows(folder / "retrieval_medquad.jsonl.gz"), passages, questions)
     return Corpus(passages, questions)
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a gzipped JSON-lines file."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             yield json.loads(line)
@@ -135,7 +136,7 @@ def _near_misses(path: Path, passages: Sequence[Passage]) -> dict[str, tuple[int
     """Question id to the passages that look right and do not answer it."""
     by_text = {passage.text: index for index, passage in enumerate(passages)}
     found: dict[str, list[int]] = defaultdict(list)
-    for row in _rows(path):
+    for row in read_rows(path):
         if row["context"] in by_text:
             found[row["id"].removeprefix("un-")].append(by_text[row["context"]])
     return {question_id: tuple(indices) for question_id, indices in found.items()}

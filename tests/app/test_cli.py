@@ -128,4 +128,4 @@ def test_settings_hide_the_password(run: Run, monkeypatch: pytest.MonkeyPatch) -
     code, out, _ = run("settings", "--json")
     assert code == 0
     assert "secret" not in out
-    assert last_json(out)["search_top_k"] == 4
+    assert last_json(out)["search_top_k"] == 5

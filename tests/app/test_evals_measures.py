@@ -10,6 +10,7 @@ import pytest
 from app.errors import Overloaded
 from app.evals.answers import evaluate_answers
 from app.evals.claims import evaluate_claims
+from app.evals.positions import evaluate_positions
 from app.evals.ranking import evaluate_retrieval
 from app.evals.records import AnswerRecord, ClaimRecord, CorpusRecord, PassageRecord, QueryRecord
 from app.evals.types import EvalAnswer, EvalPassage, Label
@@ -140,3 +141,37 @@ def test_a_worse_reranker_shows_in_its_own_stage_only() -> None:
     assert values["bm25"] == values["fused"] == 1.0
     assert values["reranked"] == pytest.approx(1 / np.log2(6))
     assert measured["reranked"]["recall@50"]["value"] == 1.0
+
+
+def test_positions_move_the_right_passage_and_nothing_else() -> None:
+    """An answerer that reads only the first half of its prompt."""
+    passages = tuple(PassageRecord(id=f"p{n}", text=f"Text {n}.") for n in range(10))
+    records = [
+        AnswerRecord(
+            id=f"q{n}", question="When?", answers=("six",), answerable=True, passages=passages, gold=("p4",)
+        )
+        for n in range(3)
+    ]
+    fewer = AnswerRecord(
+        id="few", question="When?", answers=("six",), answerable=True, passages=passages[:2], gold=("p1",)
+    )
+    seen: list[list[str]] = []
+
+    def forgetful(asked: str, given: Sequence[EvalPassage] | None) -> EvalAnswer:
+        assert given is not None
+        order = [passage.id for passage in given]
+        seen.append(order)
+        assert [name for name in order if name != "p4"] == [f"p{n}" for n in range(10) if n != 4]
+        found = order.index("p4") < 5
+        return EvalAnswer("six" if found else "", "answered" if found else "refused", (), 1.0)
+
+    measured = evaluate_positions([*records, fewer, question("none", answerable=False)], forgetful, silent)
+    assert [order.index("p4") for order in seen[:5]] == [0, 2, 4, 7, 9]
+    assert measured["f1_at_1_of_10"]["value"] == 1.0
+    assert measured["f1_at_10_of_10"]["value"] == 0.0
+    assert measured["best_minus_worst"] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 3}
+    assert len(measured) == 6
+
+
+def test_positions_of_nothing() -> None:
+    assert evaluate_positions([], scripted, silent) == {}

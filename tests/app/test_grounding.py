@@ -1,21 +1,17 @@
-"""Claims, evidence and verdicts, on a word-overlap scorer."""
+"""Claims, evidence and verdicts, on a word-overlap verifier."""
 
 from __future__ import annotations
 
 import pytest
 
-from app.answers.grounding import (
-    check,
-    claim_support,
-    coverage,
-    find_evidence,
-    split_claims,
-    split_sentences,
-    with_markers,
-)
+from app.answers.free_claims import claim_support, joined
+from app.answers.grounding import check, find_evidence, split_claims, split_sentences, with_markers
+from app.answers.judgement import stands_alone, statement
+from app.answers.numbers import missing_number
 from app.answers.types import Passage
+from app.answers.words import coverage
 from retrieval.types import Chunk
-from tests.fakes import overlap_score
+from tests.fakes import overlap_verify
 
 FERRY = "The ferry runs daily. A return ticket costs 4.50 crowns. Dogs travel free."
 BRIDGE = "Harlow Bridge was opened in May 1931. It carries two lanes."
@@ -80,7 +76,7 @@ def test_evidence_for_words_that_are_nowhere_follows_the_question() -> None:
 
 def test_a_footnote_points_to_the_span_in_the_document() -> None:
     claims = split_claims("A return ticket costs 4.50 crowns [1]")
-    (footnote,) = check("How much is a return ticket?", claims, PASSAGES, overlap_score)
+    (footnote,) = check("How much is a return ticket?", claims, PASSAGES, overlap_verify)
     assert footnote.verdict == "supported"
     assert footnote.placed_by == "model"
     assert (
@@ -91,13 +87,45 @@ def test_a_footnote_points_to_the_span_in_the_document() -> None:
 
 
 def test_a_wrong_number_is_marked_not_supported() -> None:
-    (footnote,) = check("Price?", split_claims("It costs 9 crowns [1]"), PASSAGES, overlap_score)
+    claims = split_claims("A return ticket costs 9 crowns [1]")
+    (footnote,) = check("Price?", claims, PASSAGES, overlap_verify)
     assert (footnote.verdict, footnote.score) == ("not_supported", 0.0)
+
+
+def test_a_denied_claim_is_contradicted_and_shows_the_sentence_that_denies_it() -> None:
+    claims = split_claims("The harbour café is open in winter. [1]")
+    text = "The harbour café is not open in winter. The ferry runs all year."
+    (footnote,) = check("Open?", claims, [passage(1, text)], overlap_verify)
+    assert (footnote.verdict, footnote.text) == ("contradicted", "The harbour café is not open in winter.")
+    assert footnote.score == 0.0
+
+
+def test_an_unsupported_claim_rests_on_the_passage_that_says_most_about_it() -> None:
+    claims = split_claims("The ferry carries cattle to Skye from Mallaig [2]")
+    (footnote,) = check("Ferry?", claims, PASSAGES, overlap_verify)
+    assert (footnote.verdict, footnote.passage.number, footnote.placed_by) == (
+        "not_supported",
+        1,
+        "alignment",
+    )
+
+
+def test_short_answers_are_checked_with_their_question() -> None:
+    assert statement("How much is it?", "4.50 crowns") == "How much is it? 4.50 crowns"
+    assert statement("How much is it?", "It costs 4.50 crowns today.") == "It costs 4.50 crowns today."
+    assert statement("", "Dogs travel free") == "Dogs travel free"
+    assert not stands_alone("On 5 May.")
+
+
+def test_numbers_are_compared_by_value() -> None:
+    assert not missing_number("1,500 people in 2 towns at 4.50", "1500 people in two towns at 4.5")
+    assert missing_number("1,500 people", "1,600 people")
+    assert not missing_number("the 3rd boat", "the third boat")
 
 
 def test_a_claim_without_marker_is_aligned_and_gets_one() -> None:
     answer = "The bridge opened in May 1931. Dogs travel free [1]."
-    footnotes = check("Bridge?", split_claims(answer), PASSAGES, overlap_score)
+    footnotes = check("Bridge?", split_claims(answer), PASSAGES, overlap_verify)
     text, placed = with_markers(answer, footnotes)
     assert text == "The bridge opened in May 1931. [2] Dogs travel free [1]."
     assert answer != text
@@ -110,14 +138,14 @@ def test_a_claim_without_marker_is_aligned_and_gets_one() -> None:
 
 def test_a_marker_on_the_wrong_passage_is_moved_to_the_one_that_supports_the_claim() -> None:
     answer = "A return ticket costs 4.50 crowns [2]. Dogs travel free [1]."
-    text, placed = with_markers(answer, check("Ferry?", split_claims(answer), PASSAGES, overlap_score))
+    text, placed = with_markers(answer, check("Ferry?", split_claims(answer), PASSAGES, overlap_verify))
     assert text == "A return ticket costs 4.50 crowns. [1] Dogs travel free [1]."
     assert [(note.passage.number, note.placed_by) for note in placed] == [(1, "alignment"), (1, "model")]
     assert all(text[note.claim.start : note.claim.end].count("[1]") == 1 for note in placed)
 
 
 def test_a_marker_that_names_no_passage_is_never_followed() -> None:
-    (footnote,) = check("Dogs?", split_claims("Dogs travel free [9]"), PASSAGES, overlap_score)
+    (footnote,) = check("Dogs?", split_claims("Dogs travel free [9]"), PASSAGES, overlap_verify)
     assert (footnote.passage.number, footnote.placed_by) == (1, "alignment")
 
 
@@ -126,8 +154,18 @@ def test_a_marker_that_names_no_passage_is_never_followed() -> None:
     [("A return ticket costs 4.50 crowns", "supported"), ("Cats travel in 3 coaches", "not_supported")],
 )
 def test_free_standing_claims(claim: str, verdict: str) -> None:
-    assert claim_support(claim, [FERRY, BRIDGE], overlap_score)[0] == verdict
+    assert claim_support(claim, [FERRY, BRIDGE], overlap_verify)[0] == verdict
+
+
+def test_evidence_spread_over_short_passages_is_read_together() -> None:
+    sentences = ["The ferry runs daily.", "Dogs travel free on it.", "Cats stay at home."]
+    assert (
+        claim_support("The ferry runs daily and dogs travel free", sentences, overlap_verify)[0]
+        == "supported"
+    )
+    assert joined([" ".join(["word"] * 50)] * 4) == [" ".join(["word"] * 100)] * 3
+    assert joined(["a b", "c d"]) == ["a b c d"]
 
 
 def test_a_claim_without_passages_is_not_supported() -> None:
-    assert claim_support("Dogs travel free", [], overlap_score) == ("not_supported", 0.0)
+    assert claim_support("Dogs travel free", [], overlap_verify) == ("not_supported", 0.0)

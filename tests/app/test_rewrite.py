@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from app.answers.rewrite import is_follow_up, standalone_question
+from app.answers.few_shot import FewShotTemplate
+from app.answers.rewrite import EARLIER_SHOWN, is_follow_up, standalone_question
+from app.services import AnswerTemplate
+from model.prompt_template import PromptTemplate
 from tests.fakes import EchoGenerator
 
 HISTORY = ["How much does the Wend ferry cost?"]
@@ -28,11 +31,31 @@ def test_without_history_nothing_is_rewritten() -> None:
     assert standalone_question("When does it run?", [], EchoGenerator("x")) == "When does it run?"
 
 
-def test_a_good_rewrite_is_taken() -> None:
-    rewritten = standalone_question(
-        "When does it run?", HISTORY, EchoGenerator(" When does the Wend ferry run?")
+@pytest.mark.parametrize("template", [PromptTemplate(), FewShotTemplate()])
+def test_a_good_rewrite_is_taken(template: AnswerTemplate) -> None:
+    generator = EchoGenerator(" When does the Wend ferry run?", template)
+    assert standalone_question("When does it run?", HISTORY, generator) == "When does the Wend ferry run?"
+
+
+def test_a_trained_decoder_sees_the_last_few_questions() -> None:
+    history = [f"Where is pier {number}?" for number in range(9)]
+    generator = EchoGenerator(" When does the ferry at pier 8 run?")
+    rewritten = standalone_question("When does the ferry run there?", history, generator)
+    assert rewritten == "When does the ferry at pier 8 run?"
+    (prompt,) = generator.prompts
+    assert prompt.count("Where is pier") == EARLIER_SHOWN
+    assert prompt.endswith(
+        "Question: Where is pier 8?\nLast question: When does the ferry run there?\nStandalone question:"
     )
-    assert rewritten == "When does the Wend ferry run?"
+
+
+def test_an_untrained_decoder_sees_examples_and_the_question_before() -> None:
+    generator = EchoGenerator("", FewShotTemplate())
+    standalone_question("When does it run?", ["Where is pier 1?", *HISTORY], generator)
+    (prompt,) = generator.prompts
+    assert "pier" not in prompt
+    assert prompt.count("Complete follow-up:") == 4
+    assert prompt.endswith(f"First question: {HISTORY[0]}\nFollow-up: When does it run?\nComplete follow-up:")
 
 
 @pytest.mark.parametrize(

@@ -38,4 +38,4 @@ def test_values_are_read_and_the_database_follows_the_data_folder(tmp_path: Path
 
 
 def test_an_empty_variable_means_the_default() -> None:
-    assert load_settings({"FOOTNOTE_SEARCH_TOP_K": ""}).search_top_k == 4
+    assert load_settings({"FOOTNOTE_SEARCH_TOP_K": ""}).search_top_k == 5

@@ -121,6 +121,7 @@ def test_the_cached_tokenizer_is_the_same(tmp_path):
     first, second = load_gguf_tokenizer(file, cache), load_gguf_tokenizer(file, cache)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.json", "tiny.gguf"]
     text = "abc ab  <tag> é🙂 </s>"
+    assert first.id == second.id
     assert first.encode(text) == second.encode(text)
     assert 2 not in first.encode(text)
 

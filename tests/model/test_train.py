@@ -25,10 +25,11 @@ from model.train.evaluate import (
     ranking_quality,
     refusal_rates,
 )
+from model.train.loop import Progress
 from model.train.losses import binary_loss, listwise_loss
 from model.train.optimisation import Budget, learning_rate
 from model.train.reranker import train
-from model.train.trainer import Progress, Recipe, Trainer, build_model
+from model.train.trainer import Recipe, Trainer, build_model
 from tests.model.tiny import write_encoder
 
 PEOPLE = ("anna", "boris", "clara", "david", "emma", "felix")

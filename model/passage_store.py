@@ -1,0 +1,63 @@
+"""Keys and values of passages that were read before, so that no passage is read twice.
+
+Under the block mask a passage sees the preamble and itself and starts at the position behind the preamble,
+wherever it is cited later: what was computed once is exact for ever (Block-Attention, arXiv 2409.15355).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+PassageKey = tuple[tuple[int, ...], tuple[int, ...]]  # tokens of the preamble and of the passage
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """Keys and values [layers, T, K, D] of one passage."""
+
+    keys: Tensor
+    values: Tensor
+
+    @property
+    def bytes(self) -> int:
+        """Memory that it takes."""
+        return self.keys.nbytes + self.values.nbytes
+
+
+class PassageStore:
+    """Passages by their tokens under a byte budget; the least recently used go first."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._budget_bytes = budget_bytes
+        self._passages: OrderedDict[PassageKey, StoredPassage] = OrderedDict()
+        self.bytes = self.hits = self.misses = self.evictions = 0
+
+    def __len__(self) -> int:
+        return len(self._passages)
+
+    def get(self, preamble: Sequence[int], passage: Sequence[int]) -> StoredPassage | None:
+        """The passage as it was read behind this preamble, if it is still here."""
+        key = (tuple(preamble), tuple(passage))
+        found = self._passages.get(key)
+        if found is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._passages.move_to_end(key)
+        return found
+
+    def put(self, preamble: Sequence[int], passage: Sequence[int], stored: StoredPassage) -> None:
+        """Keep a passage; one that is larger than the whole budget is not kept."""
+        key = (tuple(preamble), tuple(passage))
+        if stored.bytes > self._budget_bytes or key in self._passages:
+            return
+        self._passages[key] = stored
+        self.bytes += stored.bytes
+        while self.bytes > self._budget_bytes:
+            _, oldest = self._passages.popitem(last=False)
+            self.bytes -= oldest.bytes
+            self.evictions += 1

@@ -1,0 +1,231 @@
+"""Train the answerer: `python -m model.train.answerer --data DATA/train --out FOLDER --minutes 70`.
+
+A LoRA adapter on the packaged decoder learns to answer from numbered passages with their markers, or to say
+that they do not. Data, packs, training, calibration, card; a second call on the same folder resumes an
+interrupted run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.adapter_file import AnswererInfo, save_answerer
+from model.answerer import Answerer
+from model.attention import Implementation
+from model.decoder import Decoder
+from model.decoder_tokenizer import DecoderTokenizer
+from model.device import choose_device, choose_dtype, has_native_bfloat16, set_threads
+from model.load_decoder import load_decoder
+from model.lora import add_lora, lora_tensors
+from model.prompt_template import PromptTemplate
+from model.registry import ANSWERER_FILE, GEMMA_PACKAGE, ModelCard, resolve_decoder
+from model.train.answer_rows import load_rows
+from model.train.answerer_card import write_answerer_card
+from model.train.answers_data import AnswerData, load_answers
+from model.train.answers_mix import PackMaker
+from model.train.data import Split
+from model.train.loop import Loop
+from model.train.packing import Pack, PackedPast, lay_out
+from model.train.refusals import fit_bias, refusal_margins, refusal_rates
+
+log = logging.getLogger("model.train.answerer")
+
+
+@dataclass(frozen=True)
+class AnswererRecipe:
+    """What the run does; stored in the card."""
+
+    minutes: float = 70.0  # of training, evaluation left out
+    steps: int | None = None  # instead of minutes, for runs that must repeat exactly
+    seed: int = 7
+    rank: int = 32
+    alpha: float = 64.0
+    answers_a_step: int = 24  # packs are added until their questions are as many
+    peak_rate: float = 3e-4
+    clip_norm: float = 1.0
+    evaluate_every: float = 0.12  # of the budget
+    monitor_packs: int = 24  # of the development split, at each evaluation
+    calibration_packs: int = 120  # of the development split, and of the test split for the report
+    max_false_refusals: float = 0.04  # of answerable questions, which the refusal bias may cost
+
+
+class Adapters(nn.Module):
+    """The trained factors alone, so that checkpoints leave the frozen decoder out."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.factors = nn.ParameterDict({name.replace(".", "/"): factor for name, factor in tensors.items()})
+
+
+def pack_loss(decoder: Decoder, pack: Pack) -> tuple[Tensor, Tensor]:
+    """Sum over branches of the mean loss of their tokens, and the logits [M, V] behind it."""
+    row = lay_out(pack, decoder.embedding.weight.device)
+    hidden = decoder.hidden(row.tokens, PackedPast(row, decoder.config))
+    logits = decoder.logits(hidden[0, row.predictors])
+    losses = F.cross_entropy(logits, row.targets, reduction="none")
+    return (losses * row.weights).sum(), logits
+
+
+class AnswererTrainer(Loop[list[Pack]]):
+    """The answerer's loop: packs of questions on common contexts, judged by their loss on held-out ones."""
+
+    def __init__(
+        self, decoder: Decoder, training: PackMaker, held_out: PackMaker, recipe: AnswererRecipe, work: Path
+    ) -> None:
+        torch.manual_seed(recipe.seed)
+        add_lora(decoder, rank=recipe.rank, alpha=recipe.alpha)
+        self.adapters = Adapters(lora_tensors(decoder))
+        factors = list(self.adapters.parameters())
+        optimizer = torch.optim.AdamW(
+            [{"params": factors, "scale": 1.0}], betas=(0.9, 0.98), weight_decay=0.0
+        )
+        super().__init__(self.adapters, optimizer, recipe, work)
+        self.decoder, self.training, self.recipe = decoder, training, recipe
+        self.monitor = list(islice(held_out.packs(random.Random(recipe.seed + 1)), recipe.monitor_packs))
+
+    @torch.no_grad()
+    def start_from(self, tensors: Mapping[str, Tensor]) -> None:
+        """Begin with the factors of a trained adapter; raises ValueError when its rank is another."""
+        for name, factor in lora_tensors(self.decoder).items():
+            if tensors[name].shape != factor.shape:
+                raise ValueError(f"the adapter to start from has another rank than {self.recipe.rank}")
+            factor.copy_(tensors[name])
+
+    def batches(self) -> Iterator[list[Pack]]:
+        """Packs with at least `answers_a_step` questions together."""
+        stream = self.training.packs(random.Random(self.recipe.seed))
+        while True:
+            packs: list[Pack] = []
+            while sum(len(pack.branches) for pack in packs) < self.recipe.answers_a_step:
+                packs.append(next(stream))
+            yield packs
+
+    def update(self, batch: list[Pack]) -> tuple[float, int]:
+        """One step on the mean loss of the batch's answers, its packs one after another."""
+        answers = sum(len(pack.branches) for pack in batch)
+        total = 0.0
+        for pack in batch:
+            loss = pack_loss(self.decoder, pack)[0] / answers
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+        torch.nn.utils.clip_grad_norm_(self.adapters.parameters(), self.recipe.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return total, answers
+
+    @torch.no_grad()
+    def quality(self) -> float:
+        """The negative loss of the monitored development packs."""
+        total = sum(pack_loss(self.decoder, pack)[0].item() for pack in self.monitor)
+        loss = total / sum(len(pack.branches) for pack in self.monitor)
+        log.info("step %d  development loss %.4f", self.progress.step, loss)
+        return -loss
+
+
+def _load(data: Path, split: Split) -> AnswerData:
+    """A folder with the recipe's files, or a file of a user's own questions."""
+    return load_answers(data, split) if data.is_dir() else load_rows(data, split)
+
+
+def load_base(name: str, models_folder: Path) -> tuple[ModelCard, Decoder, DecoderTokenizer]:
+    """The decoder to adapt, in bfloat16 where the device computes in it."""
+    card = resolve_decoder(name, models_folder)
+    device = choose_device("auto")
+    dtype = choose_dtype("bfloat16" if has_native_bfloat16(device) else "float32", device)
+    implementation: Implementation = "dense" if device.type == "cpu" else "sdpa"
+    decoder, tokenizer = load_decoder(card, dtype=dtype, device=device, implementation=implementation)
+    return card, decoder, tokenizer
+
+
+def pack_maker(data: AnswerData, tokenizer: DecoderTokenizer, template: PromptTemplate) -> PackMaker:
+    """Packs of one split in the decoder's tokens."""
+
+    def encode(text: str) -> list[int]:
+        return tokenizer.encode(text, begin=False)
+
+    return PackMaker(data, template, encode, tokenizer.special.begin, min(tokenizer.special.end))
+
+
+def train(
+    data: Path,
+    out: Path,
+    recipe: AnswererRecipe,
+    command: str,
+    models_folder: Path,
+    decoder_name: str = GEMMA_PACKAGE,
+    base: str | None = None,
+) -> dict[str, Any]:
+    """The whole recipe: leaves weights and card in `out`; returns the measured figures.
+
+    `base` names the answerer to go on from. Raises ValueError for data without a document to hold out.
+    """
+    work = out / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    card, decoder, tokenizer = load_base(decoder_name, models_folder)
+    template = PromptTemplate()
+    splits = {split: _load(data, split) for split in get_args(Split)}
+    for split, each in splits.items():
+        if not each.items:
+            raise ValueError(f"{data} holds no question for the {split} split: more documents are needed")
+    makers = {split: pack_maker(each, tokenizer, template) for split, each in splits.items()}
+    trainer = AnswererTrainer(decoder, makers["train"], makers["dev"], recipe, work)
+    if base is not None:
+        trainer.start_from(Answerer.load(base, card).tensors)
+    progress = trainer.run()
+
+    refusal = tokenizer.encode(f" {template.no_answer}", begin=False)
+    dev, test = (
+        refusal_margins(decoder, makers[split], refusal, packs=recipe.calibration_packs, seed=recipe.seed + 2)
+        for split in ("dev", "test")
+    )
+    bias = fit_bias(dev, recipe.max_false_refusals)
+    info = AnswererInfo(template, card.sha256, tokenizer.id, recipe.rank, recipe.alpha, bias)
+    save_answerer(out / ANSWERER_FILE, lora_tensors(decoder), info)
+    results = {
+        "dev": refusal_rates(dev, bias),
+        "test": refusal_rates(test, bias),
+        "no_answer_bias": bias,
+        "development_loss": -progress.best,
+        "near_duplicates_dropped": splits["train"].removed_chunks,
+    }
+    log.info("measured; %s", results)
+    write_answerer_card(out, data, command, card, recipe, progress, results)
+    return results
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m model.train.answerer", description=__doc__)
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with the training files, or JSON lines of your own"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the artifact; runs resume from it")
+    parser.add_argument("--decoder", default=GEMMA_PACKAGE, help="decoder to adapt")
+    parser.add_argument("--base", help="answerer to go on from: `builtin` or a folder; none: from nothing")
+    parser.add_argument("--models", type=Path, default=Path("data/models"), help="where the base is unpacked")
+    parser.add_argument("--minutes", type=float, default=AnswererRecipe.minutes)
+    parser.add_argument("--steps", type=int, default=None, help="instead of minutes, to repeat a run exactly")
+    parser.add_argument("--seed", type=int, default=AnswererRecipe.seed)
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    set_threads(chosen.threads)
+    recipe = AnswererRecipe(minutes=chosen.minutes, steps=chosen.steps, seed=chosen.seed)
+    length = f"--minutes {chosen.minutes:g}" if chosen.steps is None else f"--steps {chosen.steps}"
+    command = f"python -m model.train.answerer --data DATA/train --out FOLDER {length} --seed {chosen.seed}"
+    train(chosen.data, chosen.out, recipe, command, chosen.models, chosen.decoder, chosen.base)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""The answerer's result card: `card.json` for programs, `README.md` and a loss curve for people."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from model.registry import ANSWERER_FILE, ModelCard, sha256_of
+from model.train import answers_mix
+from model.train.answers_data import FILES
+from model.train.card import LICENCE
+from model.train.curve import loss_curve
+from model.train.loop import Progress
+
+_README = """# Built-in answerer
+
+A LoRA adapter (rank {rank}, on every linear layer) for {base_id}: from numbered passages and a question to a
+short answer with the passages' markers, or `[0]` where they do not say. It also writes full-sentence answers,
+standalone questions from follow-ups, and questions that a passage answers; each has its own words in the
+prompt template, which the file carries.
+
+- Licence of these weights: {licence}; the decoder's own terms (Gemma) apply to what it is merged into.
+- Made by `{command}` in {minutes} minutes on a {machine}: {steps} steps, {pairs} answers.
+- Questions: SQuAD 1.1 (13 articles), QED / Natural Questions, FairytaleQA, COVID-QA, SelQA (sentences),
+  PubMedQA (yes, no, maybe), ExpertQA (long cited answers), and passages about invented things made by rule.
+- Contexts: 1 to 10 passages that retrieval confuses, the right one at any place or absent; each context
+  under the causal or the block mask; some passages dirty, some with planted instructions.
+- Whole documents were held out for `dev` (stopping and calibration) and `test`; {near_duplicates_dropped}
+  near-duplicates of theirs were dropped from training. Development loss {development_loss:.3f}.
+
+| split | questions: answered by the passages, not | refused: answered by the passages | not |
+|---|---|---|---|
+{rows}
+
+Refusals here are read off the first token; answers as the product writes them are in docs/models.md.
+
+![loss and development loss](curve.svg)
+
+`card.json` has the recipe and all checksums.
+"""
+
+
+def write_answerer_card(
+    out: Path,
+    data: Path,
+    command: str,
+    base: ModelCard,
+    recipe: Any,
+    progress: Progress,
+    results: dict[str, Any],
+) -> None:
+    """Write the three files into `out`; `results` holds the figures of `dev` and `test`."""
+    card = {
+        "model": "footnote-answerer",
+        "licence": LICENCE,
+        "base_id": base.id,
+        "base_sha256": base.sha256,
+        "command": command,
+        "machine": "2-core CPU",
+        "minutes": round(progress.elapsed_s / 60, 1),
+        "steps": progress.step,
+        "pairs": progress.pairs,
+        "recipe": dataclasses.asdict(recipe),
+        "mix": {"sets": answers_mix.SET_WEIGHTS, "kinds": answers_mix.KINDS},
+        "data_sha256": {path.name: sha256_of(path) for path in _files(data)},
+        "weights_sha256": sha256_of(out / ANSWERER_FILE),
+        "results": results,
+    }
+    (out / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    curve = loss_curve(progress.losses, progress.qualities, quality_name="negative development loss")
+    (out / "curve.svg").write_text(curve, encoding="utf-8")
+    shown = {key: results[key] for key in ("near_duplicates_dropped", "development_loss")}
+    rows = "\n".join(_row(split, results[split]) for split in ("dev", "test"))
+    text = _README.format(rows=rows, rank=recipe.rank, **shown, **card)
+    (out / "README.md").write_text(text, encoding="utf-8")
+
+
+def _files(data: Path) -> list[Path]:
+    return [data / name for name in FILES] if data.is_dir() else [data]
+
+
+def _row(split: str, figures: dict[str, float | None]) -> str:
+    rates = (figures["refused_when_answerable"], figures["refused_when_unanswerable"])
+    shown = " | ".join("-" if rate is None else f"{rate:.3f}" for rate in rates)
+    return f"| {split} | {figures['n_answerable']}, {figures['n_unanswerable']} | {shown} |"

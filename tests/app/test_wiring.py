@@ -1,0 +1,121 @@
+"""The decoder and its adapter as settings name them, on tiny random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import app.wiring
+from app.answers.few_shot import FewShotTemplate
+from app.device_worker import DeviceWorker
+from app.errors import ConfigurationError
+from app.services import GenerateOptions
+from app.settings import Settings, load_settings
+from app.wiring import DeviceGenerator
+from model.adapter_file import AnswererInfo, save_answerer
+from model.decoder_tokenizer import load_tokenizer_folder
+from model.lora import add_lora, lora_tensors
+from model.prompt_template import PromptTemplate
+from model.registry import ANSWERER_FILE, ModelCard, resolve_decoder
+from tests.model.tiny_decoders import byte_tokenizer, load_tiny, save_checkpoint
+
+ALLOWED = ("[0]", "[1]")
+
+
+@pytest.fixture
+def decoder_folder(tmp_path: Path) -> Path:
+    folder = save_checkpoint("gemma3", tmp_path / "decoder")
+    byte_tokenizer()._tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def settings_for(tmp_path: Path, decoder: Path, answerer: str) -> Settings:
+    return load_settings(
+        {}, data_dir=tmp_path, decoder=str(decoder), answerer=answerer, decoder_dtype="float32", device="cpu"
+    )
+
+
+def save_adapter(folder: Path, decoder: Path, base_sha256: str | None = None) -> Path:
+    """An adapter that always refuses, by its bias alone."""
+    folder.mkdir()
+    tiny = load_tiny("gemma3", folder / "tiny")
+    add_lora(tiny, rank=2, alpha=2.0)
+    info = AnswererInfo(
+        PromptTemplate(),
+        base_sha256 or resolve_decoder(str(decoder), folder).sha256,
+        load_tokenizer_folder(decoder).id,
+        rank=2,
+        alpha=2.0,
+        no_answer_bias=1e4,
+    )
+    save_answerer(folder / ANSWERER_FILE, lora_tensors(tiny), info)
+    return folder
+
+
+@pytest.fixture
+def worker() -> Iterator[DeviceWorker]:
+    worker = DeviceWorker(max_pending=4)
+    yield worker
+    worker.close()
+
+
+def test_the_trained_template_and_its_calibration_reach_the_application(
+    tmp_path: Path, decoder_folder: Path, worker: DeviceWorker
+) -> None:
+    adapter = save_adapter(tmp_path / "adapter", decoder_folder)
+    settings = settings_for(tmp_path, decoder_folder, str(adapter))
+    generator = DeviceGenerator(app.wiring._generator(settings), worker)
+    assert generator.template == PromptTemplate()
+    assert "+adapter@" in generator.id
+    assert generator.count_tokens("four") == 4
+
+    def answer(may_refuse: bool) -> str:
+        options = GenerateOptions(4, markers=ALLOWED, may_refuse=may_refuse)
+        return "".join(generator.generate(("Question", "?"), options, lambda: False))
+
+    assert answer(may_refuse=True).startswith(" ")
+    assert not answer(may_refuse=False).startswith(" ")
+
+
+def test_without_adapter_the_decoder_is_shown_examples(
+    tmp_path: Path, decoder_folder: Path, worker: DeviceWorker
+) -> None:
+    settings = settings_for(tmp_path, decoder_folder, "none")
+    generator = DeviceGenerator(app.wiring._generator(settings), worker)
+    assert isinstance(generator.template, FewShotTemplate)
+    assert "+" not in generator.id
+
+
+def test_an_adapter_of_another_decoder_is_a_clear_error(tmp_path: Path, decoder_folder: Path) -> None:
+    adapter = save_adapter(tmp_path / "adapter", decoder_folder, base_sha256="0" * 64)
+    settings = settings_for(tmp_path, decoder_folder, str(adapter))
+    with pytest.raises(ConfigurationError, match=r"FOOTNOTE_ANSWERER=.*adapter does not fit") as caught:
+        app.wiring._generator(settings)
+    assert "FOOTNOTE_ANSWERER=none" in caught.value.next_step
+    assert caught.value.code == "configuration_invalid"
+
+
+@pytest.mark.parametrize(("answerer", "kinds"), [("builtin", ["decoder", "answerer"]), ("none", ["decoder"])])
+def test_the_adapter_is_listed_with_the_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answerer: str, kinds: list[str]
+) -> None:
+    for name in [name for name in vars(app.wiring) if name.startswith("resolve_")]:
+        kind = name.removeprefix("resolve_")
+        card = ModelCard(f"{kind}@0", kind, "", "", "", tmp_path)  # type: ignore[arg-type]
+        monkeypatch.setattr(app.wiring, name, lambda *_, card=card, **__: card)
+    listed = app.wiring.model_cards(load_settings({}, answerer=answerer))
+    assert [card.kind for card in listed if card.kind in ("decoder", "answerer")] == kinds
+
+
+def test_the_tiny_adapter_changes_no_weights(tmp_path: Path, decoder_folder: Path) -> None:
+    """Fresh factors are zero, so that what differs above is the bias alone."""
+    adapter = save_adapter(tmp_path / "adapter", decoder_folder)
+    merged, plain = (
+        app.wiring._generator(settings_for(tmp_path, decoder_folder, answerer)).runner.decoder
+        for answerer in (str(adapter), "none")
+    )
+    for name, parameter in plain.named_parameters():
+        assert torch.equal(parameter, merged.get_parameter(name))

@@ -1,0 +1,121 @@
+"""Passages side by side: packing for training and stitching for use must be one and the same computation."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+
+from model.decoder import Decoder
+from model.decoder_runner import DecoderRunner
+from model.decoder_tokenizer import PromptMask
+from model.generator import never
+from model.passage_store import PassageStore, StoredPassage
+from model.train.packing import Branch, Pack, PackedPast, lay_out
+from tests.model.tiny_decoders import load_tiny
+
+
+@pytest.fixture(scope="module", params=["gemma3", "llama"])
+def decoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Decoder:
+    return load_tiny(request.param, tmp_path_factory.mktemp("tiny"))
+
+
+def words(chance: random.Random, count: int) -> list[int]:
+    return [chance.randrange(3, 60) for _ in range(count)]
+
+
+def some_pack(mask: PromptMask, branches: int = 3) -> Pack:
+    chance = random.Random(5)
+    return Pack(
+        words(chance, 6),
+        [words(chance, length) for length in (11, 4, 17)],
+        [Branch(words(chance, 5 + number), words(chance, 3)) for number in range(branches)],
+        mask,
+    )
+
+
+def packed_logits(decoder: Decoder, pack: Pack) -> torch.Tensor:
+    row = lay_out(pack)
+    hidden = decoder.hidden(row.tokens, PackedPast(row, decoder.config))
+    return decoder.logits(hidden[0, row.predictors])
+
+
+def test_a_branch_of_a_full_pack_is_its_own_prompt(decoder: Decoder) -> None:
+    pack = some_pack("full")
+    together = packed_logits(decoder, pack)
+    trunk = pack.preamble + [token for passage in pack.passages for token in passage]
+    alone = []
+    for branch in pack.branches:
+        tokens = trunk + branch.prompt + branch.target[:-1]
+        logits = decoder(torch.tensor([tokens]))[0]
+        alone.append(logits[-len(branch.target) :])
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=1e-4)
+
+
+def test_stitching_computes_what_training_packed(decoder: Decoder) -> None:
+    runner = DecoderRunner(decoder, 1024)
+    pack = some_pack("block")
+    together = packed_logits(decoder, pack)
+    stitched = []
+    for branch in pack.branches:
+        sequence, logits = runner.prefill_stitched(pack.preamble, pack.passages, branch.prompt, never)
+        stitched.append(logits)
+        for token in branch.target[:-1]:
+            stitched.append(runner.advance([sequence], [token])[0])
+        runner.cache.close(sequence)
+    runner.cache.check_integrity()
+    torch.testing.assert_close(together, torch.stack(stitched), atol=1e-4, rtol=1e-4)
+    assert (runner.passages.misses, runner.passages.hits) == (
+        4,
+        8,
+    )  # preamble and passages: read once, used three times
+
+
+def test_order_of_passages_does_not_matter_when_stitched(decoder: Decoder) -> None:
+    runner = DecoderRunner(decoder, 1024)
+    pack = some_pack("block", 1)
+    first = runner.prefill_stitched(pack.preamble, pack.passages, pack.branches[0].prompt, never)[1]
+    turned = runner.prefill_stitched(pack.preamble, pack.passages[::-1], pack.branches[0].prompt, never)[1]
+    torch.testing.assert_close(first, turned, atol=1e-5, rtol=1e-5)
+
+
+def test_stitched_and_plain_sequences_advance_together(decoder: Decoder) -> None:
+    runner = DecoderRunner(decoder, 1024)
+    pack = some_pack("block", 1)
+    prompt = pack.branches[0].prompt
+
+    def both() -> list[tuple[object, torch.Tensor]]:
+        plain = runner.prefill(pack.preamble + prompt, never)
+        return [runner.prefill_stitched(pack.preamble, pack.passages, prompt, never), plain]
+
+    apart = [runner.advance([sequence], [9])[0] for sequence, _ in both()]  # type: ignore[list-item]
+    together = runner.advance([sequence for sequence, _ in both()], [9, 9])  # type: ignore[misc]
+    torch.testing.assert_close(together, torch.stack(apart), atol=1e-4, rtol=1e-4)
+
+
+def test_the_store_forgets_what_was_used_least_recently() -> None:
+    one = StoredPassage(torch.zeros(2, 4, 1, 8), torch.zeros(2, 4, 1, 8))
+    store = PassageStore(one.bytes * 2)
+    store.put([1], [1], one)
+    store.put([1], [2], one)
+    assert store.get([1], [1]) is one
+    store.put([1], [3], one)
+    assert store.get([1], [2]) is None
+    assert store.get([1], [1]) is one
+    assert (len(store), store.bytes, store.evictions) == (2, one.bytes * 2, 1)
+
+
+def test_a_passage_behind_another_preamble_is_another_passage() -> None:
+    one = StoredPassage(torch.zeros(2, 4, 1, 8), torch.zeros(2, 4, 1, 8))
+    store = PassageStore(one.bytes * 9)
+    store.put([1], [2], one)
+    assert store.get([3], [2]) is None
+
+
+def test_a_passage_larger_than_the_budget_is_not_kept() -> None:
+    one = StoredPassage(torch.zeros(2, 4, 1, 8), torch.zeros(2, 4, 1, 8))
+    store = PassageStore(one.bytes - 1)
+    store.put([1], [2], one)
+    assert len(store) == 0
+    assert store.bytes == 0
