@@ -72,10 +72,10 @@ class Settings(BaseSettings):
     search_rerank_k: int = Field(24, ge=1, le=500, description="Candidates the cross-encoder reads.")
     search_top_k: int = Field(5, ge=1, le=50, description="Passages found for a question.")
     evidence_threshold: float = Field(
-        0.5, ge=0, le=1, description="Best reranker score below this: the answer is a refusal."
+        0.05, ge=0, le=1, description="Best reranker score below this: the answer is a refusal."
     )
     prompt_passages: int = Field(
-        5, ge=1, le=50, description="Most passages in the answer prompt; without adapter never more than one."
+        3, ge=1, le=50, description="Most passages in the answer prompt; without adapter never more than one."
     )
     passage_mask: Literal["full", "block"] = Field(
         "full", description="`block` reads passages apart and keeps them, so that none is read twice."

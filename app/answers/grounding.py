@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
 
-from app.answers.judgement import Judgement, judge
+from app.answers.judgement import Judgement, judge, stands_alone
 from app.answers.types import Claim, Footnote, Passage, PlacedBy, Verdict, Verify
 from app.answers.words import WORD, coverage, shared_words
 
@@ -80,13 +80,26 @@ def check(
     to be believed.
     """
     pairs = [(claim.text, passage.chunk.text) for claim in claims for passage in passages]
-    said = judge(question, pairs, verify)
+    said = _read(question, pairs, verify)
     placed: list[tuple[Claim, Passage, Judgement, PlacedBy]] = []
     for at, claim in enumerate(claims):
         row = said[at * len(passages) : (at + 1) * len(passages)]
         placed += [(claim, passages[index], row[index], by) for index, by in _placed(claim, passages, row)]
     spans = evidence_spans(question, [(c.text, p.chunk.text, j.verdict) for c, p, j, _ in placed], verify)
     return [_footnote(*each, span) for each, span in zip(placed, spans, strict=True)]
+
+
+def _read(question: str, pairs: Sequence[tuple[str, str]], verify: Verify) -> list[Judgement]:
+    """Judgements on (claim, passage text), of the whole text or its likeliest window: whichever supports more.
+
+    What surrounds the evidence makes a small verifier doubt: a right date in a paragraph of other numbers.
+    """
+    windows = [(claim, text[slice(*find_evidence(question, claim, text))]) for claim, text in pairs]
+    said = judge(question, [*pairs, *windows], verify)
+    return [
+        max(whole, part, key=lambda one: one.supported)
+        for whole, part in zip(said[: len(pairs)], said[len(pairs) :], strict=True)
+    ]
 
 
 def _placed(
@@ -123,10 +136,14 @@ def evidence_spans(
 ) -> list[tuple[int, int]]:
     """The evidence of each (claim, passage text, verdict), as character spans of the passage.
 
-    It is the shortest window for which the verifier says the same nearly as surely as for its best window.
-    Where nothing is said about the claim, and where no window says it, shared words decide.
+    For a statement it is the shortest window for which the verifier says the same nearly as surely as for the
+    best window. For a short answer, where nothing is said about the claim, and where no window says it, shared
+    words decide: the span that a footnote opens must hold the words of the answer.
     """
-    windows = [evidence_windows(text) if verdict != "not_supported" else [] for _, text, verdict in checked]
+    windows = [
+        evidence_windows(text) if verdict != "not_supported" and stands_alone(claim) else []
+        for claim, text, verdict in checked
+    ]
     pairs = [
         (claim, text[slice(*window)])
         for (claim, text, _), found in zip(checked, windows, strict=True)

@@ -13,6 +13,7 @@ from app.services import AnswerTemplate
 from retrieval.types import Hit
 
 BEGIN_TOKENS = 1  # what a decoder puts before its prompt, at most
+NUMBER_TOKENS = 1  # a passage's number may take one token more once the order is known
 
 
 def pack(
@@ -24,31 +25,34 @@ def pack(
     budget_tokens: int,
     max_passages: int,
 ) -> PackedPrompt:
-    """The prompt over as many of the best hits as fit, best first; what did not fit is listed, never cut.
+    """The prompt over as many of the best hits as fit, best last; what did not fit is listed, never cut.
+
+    Small models heed what stands next to the question: see the position sweep in docs/models.md.
 
     Raises QuestionTooLong when not even one passage fits beside the question.
     """
     asked = template.question_segment(question)
     fixed = BEGIN_TOKENS + count_tokens(template.preamble) + count_tokens(asked)
     most = max_passages if template.max_passages is None else min(max_passages, template.max_passages)
-    segments: list[str] = []
+    kept: list[Hit] = []
     used = fixed
-    for number, hit in enumerate(hits[:most], start=1):
-        segment = template.passage_segment(number, hit.chunk.text)
-        cost = count_tokens(segment)
+    for hit in hits[:most]:
+        cost = count_tokens(template.passage_segment(len(kept) + 1, hit.chunk.text)) + NUMBER_TOKENS
         if used + cost > budget_tokens:
             break
-        segments.append(segment)
+        kept.append(hit)
         used += cost
-    if hits and not segments:
+    if hits and not kept:
         raise QuestionTooLong(
             f"The question and the instructions take {fixed} of {budget_tokens} tokens, so no passage fits."
         )
-    kept = len(segments)
+    left_out = hits[len(kept) :]
+    kept.reverse()
+    texts = [template.passage_segment(number, hit.chunk.text) for number, hit in enumerate(kept, start=1)]
     return PackedPrompt(
-        segments=(template.preamble, *segments, asked),
-        passages=numbered(hits[:kept]),
-        left_out=numbered(hits[kept:], first=kept + 1),
-        tokens=used,
+        segments=(template.preamble, *texts, asked),
+        passages=numbered(kept),
+        left_out=numbered(left_out, first=len(kept) + 1),
+        tokens=fixed + sum(map(count_tokens, texts)),
         no_answer=template.no_answer,
     )

@@ -56,8 +56,8 @@ class AnswererRecipe:
     clip_norm: float = 1.0
     evaluate_every: float = 0.12  # of the budget
     monitor_packs: int = 24  # of the development split, at each evaluation
-    calibration_packs: int = 120  # of the development split, and of the test split for the report
-    max_false_refusals: float = 0.04  # of answerable questions, which the refusal bias may cost
+    calibration_packs: int = 80  # of the development split, and of the test split for the report
+    max_false_refusals: float = 0.08  # of answerable questions, which the refusal bias may cost
 
 
 class Adapters(nn.Module):
@@ -170,14 +170,14 @@ def train(
 
     `base` names the answerer to go on from. Raises ValueError for data without a document to hold out.
     """
-    work = out / "work"
-    work.mkdir(parents=True, exist_ok=True)
-    card, decoder, tokenizer = load_base(decoder_name, models_folder)
-    template = PromptTemplate()
     splits = {split: _load(data, split) for split in get_args(Split)}
     for split, each in splits.items():
         if not each.items:
             raise ValueError(f"{data} holds no question for the {split} split: more documents are needed")
+    work = out / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    card, decoder, tokenizer = load_base(decoder_name, models_folder)
+    template = PromptTemplate()
     makers = {split: pack_maker(each, tokenizer, template) for split, each in splits.items()}
     trainer = AnswererTrainer(decoder, makers["train"], makers["dev"], recipe, work)
     if base is not None:

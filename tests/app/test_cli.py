@@ -129,3 +129,13 @@ def test_settings_hide_the_password(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert code == 0
     assert "secret" not in out
     assert last_json(out)["search_top_k"] == 5
+
+
+@pytest.mark.parametrize("network", ["reranker", "answerer", "verifier"])
+def test_training_without_its_data_says_which_file_is_missing(run: Run, tmp_path: Path, network: str) -> None:
+    data, out = tmp_path / "absent", tmp_path / "out"
+    code, _, errors = run("train", network, "--", "--data", str(data), "--out", str(out), "--steps", "1")
+    assert code == 2
+    assert str(data) in errors
+    assert "training_failed" in errors
+    assert "Traceback" not in errors

@@ -37,16 +37,16 @@ def packed(
     return pack(question, hits, template, count_words, budget_tokens=budget, max_passages=max_passages)
 
 
-def test_passages_stand_in_order_of_relevance_before_the_question() -> None:
+def test_the_best_passage_stands_next_to_the_question() -> None:
     prompt = packed([hit(11, "Best."), hit(12, "Second.")])
     assert prompt.segments == (
         TRAINED.preamble,
-        "[1] Best.\n",
-        "[2] Second.\n",
+        "[1] Second.\n",
+        "[2] Best.\n",
         "\nQuestion: Why?\nAnswer:",
     )
     assert prompt.text == "".join(prompt.segments)
-    assert [passage.chunk.chunk_id for passage in prompt.passages] == [11, 12]
+    assert [passage.chunk.chunk_id for passage in prompt.passages] == [12, 11]
     assert prompt.markers == ("[0]", "[1]", "[2]")
     assert prompt.left_out == ()
 

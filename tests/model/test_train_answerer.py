@@ -318,6 +318,31 @@ def make_trainer(
     return AnswererTrainer(decoder, training, held_out, recipe, work)
 
 
+def test_training_goes_on_from_an_adapter(folder: Path, checkpoint: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    train(folder, first, SMOKE, "first", tmp_path, str(checkpoint))
+    train(
+        folder,
+        second,
+        replace(SMOKE, steps=1, peak_rate=0.0),
+        "second",
+        tmp_path,
+        str(checkpoint),
+        str(first),
+    )
+    before, _ = load_answerer(first / ANSWERER_FILE)
+    after, _ = load_answerer(second / ANSWERER_FILE)
+    for name, factor in before.items():
+        np.testing.assert_allclose(after[name], factor, atol=1e-3)
+
+
+def test_data_with_nothing_to_hold_out_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "own.jsonl"
+    file.write_text(json.dumps(own_row(1)) + "\n")
+    with pytest.raises(ValueError, match="more documents"):
+        train(file, tmp_path / "out", SMOKE, "", tmp_path)
+
+
 def test_an_interrupted_run_resumes_to_the_same_losses(
     folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
