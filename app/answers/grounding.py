@@ -90,7 +90,7 @@ def check(
 
 
 def _read(question: str, pairs: Sequence[tuple[str, str]], verify: Verify) -> list[Judgement]:
-    """Judgements on (claim, passage text), of the whole text or its likeliest window: whichever supports more.
+    """Judgements on (claim, passage text), of the text or its likeliest window: whichever supports more.
 
     What surrounds the evidence makes a small verifier doubt: a right date in a paragraph of other numbers.
     """
@@ -137,8 +137,8 @@ def evidence_spans(
     """The evidence of each (claim, passage text, verdict), as character spans of the passage.
 
     For a statement it is the shortest window for which the verifier says the same nearly as surely as for the
-    best window. For a short answer, where nothing is said about the claim, and where no window says it, shared
-    words decide: the span that a footnote opens must hold the words of the answer.
+    best window. For a short answer, where nothing is said about the claim, and where no window says it,
+    shared words decide: the span that a footnote opens must hold the words of the answer.
     """
     windows = [
         evidence_windows(text) if verdict != "not_supported" and stands_alone(claim) else []

@@ -41,8 +41,9 @@ def test_migrating_again_changes_nothing(database_url: str) -> None:
     migrate(database_url)
 
 
-def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'fresh.db'}"
+@pytest.mark.parametrize("attempt", range(5))  # a race: switching a new file to WAL is refused, not queued
+def test_processes_that_start_together_migrate_once(tmp_path: Path, attempt: int) -> None:
+    url = f"sqlite:///{tmp_path / f'fresh-{attempt}.db'}"
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(migrate, [url] * 4))
     engine = create_engine(url)
