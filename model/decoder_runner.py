@@ -58,7 +58,7 @@ class DecoderRunner:
         question: Sequence[int],
         cancelled: Callable[[], bool],
     ) -> tuple[CachedSequence, Tensor]:
-        """As `prefill`, under the block mask of `model.train.packing`: only what is new is read.
+        """As `prefill`, under the block mask of `model.train.answers.packing`: only what is new is read.
 
         Passages stand side by side behind the preamble; the question sees all of them and continues behind
         the longest. Raises Cancelled, and CacheFull; the sequence is closed then.

@@ -30,14 +30,14 @@ from model.load_decoder import load_decoder
 from model.lora import add_lora, lora_tensors
 from model.prompt_template import PromptTemplate
 from model.registry import ANSWERER_FILE, GEMMA_PACKAGE, ModelCard, resolve_decoder
-from model.train.answer_rows import load_rows
-from model.train.answerer_card import write_answerer_card
-from model.train.answers_data import AnswerData, load_answers
-from model.train.answers_mix import PackMaker
+from model.train.answers.card import write_answerer_card
+from model.train.answers.data import AnswerData, load_answers
+from model.train.answers.mix import PackMaker
+from model.train.answers.packing import Pack, PackedPast, lay_out
+from model.train.answers.refusals import fit_bias, refusal_margins, refusal_rates
+from model.train.answers.rows import load_rows
 from model.train.data import Split
 from model.train.loop import Loop
-from model.train.packing import Pack, PackedPast, lay_out
-from model.train.refusals import fit_bias, refusal_margins, refusal_rates
 
 log = logging.getLogger("model.train.answerer")
 

@@ -23,12 +23,11 @@ from model.encoder import load_encoder
 from model.registry import RERANKER_FILE, VERIFIER_FILE, ModelCard, resolve_encoder, resolve_reranker
 from model.reranker_file import load_reranker
 from model.tokenizer import EncoderTokenizer, token_budget_batches
-from model.train.claims_data import SUPPORTED, Example
-from model.train.claims_material import Material, load_material
-from model.train.claims_mix import mixed
-from model.train.loop import Loop
-from model.train.optimisation import adamw
-from model.train.verdicts import (
+from model.train.claims.card import write_verifier_card
+from model.train.claims.data import SUPPORTED, Example
+from model.train.claims.material import Material, load_material
+from model.train.claims.mix import mixed
+from model.train.claims.verdicts import (
     balanced_accuracy,
     figures,
     fit_calibration,
@@ -36,7 +35,8 @@ from model.train.verdicts import (
     labels_of,
     verdict_logits,
 )
-from model.train.verifier_card import write_verifier_card
+from model.train.loop import Loop
+from model.train.optimisation import adamw
 from model.verifier import ClaimBatch, ClaimRow, VerifierNetwork, make_rows, pad_rows
 from model.verifier_file import save_verifier
 

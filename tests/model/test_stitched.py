@@ -12,7 +12,7 @@ from model.decoder_runner import DecoderRunner
 from model.decoder_tokenizer import PromptMask
 from model.generator import never
 from model.passage_store import PassageStore, StoredPassage
-from model.train.packing import Branch, Pack, PackedPast, lay_out
+from model.train.answers.packing import Branch, Pack, PackedPast, lay_out
 from tests.model.tiny_decoders import load_tiny
 
 

@@ -18,21 +18,21 @@ from model.adapter_file import load_answerer
 from model.decoder_tokenizer import DecoderTokenizer
 from model.prompt_template import PromptTemplate
 from model.registry import ANSWERER_FILE, sha256_of
-from model.train.answer_rows import load_rows
 from model.train.answerer import AnswererRecipe, AnswererTrainer, load_base, pack_maker, train
-from model.train.answers_data import (
+from model.train.answers.data import (
     AnswerData,
     Chunk,
     Item,
     load_answers,
     split_chunks,
 )
-from model.train.answers_mix import MAX_PACK_TOKENS, PackMaker, best_answer
-from model.train.answers_noise import dirty, planted, restyled
+from model.train.answers.follow_ups import follow_ups, names
+from model.train.answers.invented import invented_passage
+from model.train.answers.mix import MAX_PACK_TOKENS, PackMaker, best_answer
+from model.train.answers.noise import dirty, planted, restyled
+from model.train.answers.refusals import RefusalMargins, fit_bias, refusal_rates
+from model.train.answers.rows import load_rows
 from model.train.data import Passage, Split, split_of
-from model.train.follow_ups import follow_ups, names
-from model.train.invented import invented_passage
-from model.train.refusals import RefusalMargins, fit_bias, refusal_rates
 from tests.model.tiny_decoders import BEGIN, END, byte_tokenizer, save_checkpoint
 
 TEMPLATE = PromptTemplate(

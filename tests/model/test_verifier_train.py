@@ -22,8 +22,8 @@ from model.registry import (
 )
 from model.reranker_file import Calibration, save_reranker
 from model.tokenizer import EncoderTokenizer
-from model.train import edits
-from model.train.claims_data import (
+from model.train.claims import edits
+from model.train.claims.data import (
     CONTRADICTED,
     NOT_SUPPORTED,
     SUPPORTED,
@@ -34,13 +34,10 @@ from model.train.claims_data import (
     window,
     without_duplicates,
 )
-from model.train.claims_material import load_material
-from model.train.claims_mix import mixed
-from model.train.curve import loss_curve
-from model.train.data import split_of
-from model.train.statements import declarative, yes_or_no
-from model.train.trainer import build_model
-from model.train.verdicts import (
+from model.train.claims.material import load_material
+from model.train.claims.mix import mixed
+from model.train.claims.statements import declarative, yes_or_no
+from model.train.claims.verdicts import (
     balanced_accuracy,
     decided,
     expected_calibration_error,
@@ -50,6 +47,9 @@ from model.train.verdicts import (
     reliability,
     verdict_logits,
 )
+from model.train.curve import loss_curve
+from model.train.data import split_of
+from model.train.trainer import build_model
 from model.train.verifier import (
     VerifierRecipe,
     VerifierTrainer,

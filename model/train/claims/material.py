@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.train.claims_data import Judged, fingerprint, load_judged, without_duplicates
+from model.train.claims.data import Judged, fingerprint, load_judged, without_duplicates
 from model.train.data import Corpus, Question, Split, load_corpus
 
 

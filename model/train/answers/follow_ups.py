@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from model.train.answers_data import Chunk, Item
+from model.train.answers.data import Chunk, Item
 
 _NAME = re.compile(r"\b(?:the |The )?[A-Z][\w'’-]+(?: (?:of |the |de |van )?[A-Z][\w'’-]+)*")
 _QUESTION_WORDS = frozenset(

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from model.decoder_tokenizer import PromptMask
 from model.prompt_template import PromptTemplate
-from model.train.answers_data import AnswerData, Item, holds
-from model.train.answers_noise import dirty, planted, restyled
-from model.train.follow_ups import FollowUp, follow_ups
-from model.train.invented import invented_passage
-from model.train.packing import Branch, Pack
+from model.train.answers.data import AnswerData, Item, holds
+from model.train.answers.follow_ups import FollowUp, follow_ups
+from model.train.answers.invented import invented_passage
+from model.train.answers.noise import dirty, planted, restyled
+from model.train.answers.packing import Branch, Pack
 
 # How often each set starts a context; sentence sets and stories less, for users ask for facts.
 SET_WEIGHTS = {

@@ -6,9 +6,9 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 
-from model.train import edits
-from model.train.claims_data import CONTRADICTED, NOT_SUPPORTED, SUPPORTED, WINDOW_WORDS, Example, window
-from model.train.claims_material import Material
+from model.train.claims import edits
+from model.train.claims.data import CONTRADICTED, NOT_SUPPORTED, SUPPORTED, WINDOW_WORDS, Example, window
+from model.train.claims.material import Material
 
 _SENTENCE_KINDS = {
     "as_is": 0.12,

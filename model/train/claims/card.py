@@ -9,8 +9,8 @@ from typing import Any
 
 from model.registry import VERIFIER_FILE, sha256_of
 from model.train.card import LICENCE
-from model.train.claims_data import JUDGED_FILES
-from model.train.claims_mix import SHARES
+from model.train.claims.data import JUDGED_FILES
+from model.train.claims.mix import SHARES
 from model.train.curve import loss_curve
 from model.train.data import FILES
 from model.train.loop import Progress

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from model.train.answers_data import AnswerData, Chunk, Item
+from model.train.answers.data import AnswerData, Chunk, Item
 from model.train.data import Passage, Split, split_of
 
 SOURCE = "own"

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from model.decoder import Decoder
-from model.train.answers_mix import PackMaker
-from model.train.packing import PackedPast, lay_out
+from model.train.answers.mix import PackMaker
+from model.train.answers.packing import PackedPast, lay_out
 
 
 @dataclass(frozen=True, slots=True)

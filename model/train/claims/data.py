@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+from model.train.claims.edits import negate, oppose, sentences
+from model.train.claims.statements import plain, yes_or_no
 from model.train.data import Passage, Split, read_rows, split_of
-from model.train.edits import negate, oppose, sentences
-from model.train.statements import plain, yes_or_no
 
 SUPPORTED, CONTRADICTED, NOT_SUPPORTED = range(3)  # as in model.verifier.VERDICTS
 JUDGED_FILES = (

@@ -1,7 +1,7 @@
 """Held-out questions as a file for `footnote eval answers` and `footnote eval positions`.
 
-`python -m model.train.answer_records --data DATA/train --split test --out FILE`: each question comes with the
-passages that BM25 finds for it in its split, the one that answers among them, or none that does.
+`python -m model.train.answers.records --data DATA/train --split test --out FILE`: each question comes with
+the passages that BM25 finds for it in its split, the one that answers among them, or none that does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from model.registry import resolve_encoder
 from model.tokenizer import EncoderTokenizer
-from model.train.answers_data import AnswerData, Item, holds, load_answers
+from model.train.answers.data import AnswerData, Item, holds, load_answers
 from model.train.data import Split
 from model.train.evaluate import Bm25
 
@@ -77,7 +77,7 @@ def _record(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m model.train.answer_records", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m model.train.answers.records", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with the training files")
     parser.add_argument("--split", choices=get_args(Split), default="test")
     parser.add_argument("--out", type=Path, required=True, help="JSON lines to write")

@@ -12,10 +12,10 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-from model.train.answer_claims import AnswerClaims
-from model.train.claims_data import CONTRADICTED, SUPPORTED, Example, Judged, contradicting, example_of
-from model.train.claims_material import Material
-from model.train.sentence_claims import SentenceClaims
+from model.train.claims.data import CONTRADICTED, SUPPORTED, Example, Judged, contradicting, example_of
+from model.train.claims.material import Material
+from model.train.claims.of_answers import AnswerClaims
+from model.train.claims.of_sentences import SentenceClaims
 
 SHARES = {  # of rows, by where they come from
     "claims_scifact": 0.13,

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from model.registry import ANSWERER_FILE, ModelCard, sha256_of
-from model.train import answers_mix
-from model.train.answers_data import FILES
+from model.train.answers import mix
+from model.train.answers.data import FILES
 from model.train.card import LICENCE
 from model.train.curve import loss_curve
 from model.train.loop import Progress
@@ -63,7 +63,7 @@ def write_answerer_card(
         "steps": progress.step,
         "pairs": progress.pairs,
         "recipe": dataclasses.asdict(recipe),
-        "mix": {"sets": answers_mix.SET_WEIGHTS, "kinds": answers_mix.KINDS},
+        "mix": {"sets": mix.SET_WEIGHTS, "kinds": mix.KINDS},
         "data_sha256": {path.name: sha256_of(path) for path in _files(data)},
         "weights_sha256": sha256_of(out / ANSWERER_FILE),
         "results": results,

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from model.overlap import compare
 from model.tokenizer import EncoderTokenizer, token_budget_batches
-from model.train.claims_data import SUPPORTED, Example
+from model.train.claims.data import SUPPORTED, Example
 from model.verifier import VERDICTS, VerifierNetwork, make_rows, pad_rows
 from model.verifier_file import VerdictCalibration
 

@@ -7,11 +7,11 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from model.train import edits
-from model.train.claims_data import CONTRADICTED, NOT_SUPPORTED, SUPPORTED, WINDOW_WORDS, Example, window
-from model.train.claims_material import Material
+from model.train.claims import edits
+from model.train.claims.data import CONTRADICTED, NOT_SUPPORTED, SUPPORTED, WINDOW_WORDS, Example, window
+from model.train.claims.material import Material
+from model.train.claims.statements import Statement, declarative, plain
 from model.train.data import Question
-from model.train.statements import Statement, declarative, plain
 
 _ANSWER_KINDS = {"right": 0.46, "wrong_here": 0.30, "wrong_there": 0.12, "right_there": 0.12}
 _QUESTION_WEIGHTS = {

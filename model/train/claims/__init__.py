@@ -1,0 +1,1 @@
+"""What the verifier learns from: judged claims, and claims made by rules."""
