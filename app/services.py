@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -61,7 +61,9 @@ class AnswerTemplate(Protocol):
     @property
     def stop(self) -> tuple[str, ...]: ...
 
-    def passage_segment(self, number: int, text: str) -> str: ...
+    def passage_segment(self, number: int, text: str, headings: Sequence[str] = ()) -> str:
+        """One passage with its number, and the headings it stands under, outermost first."""
+        ...
 
     def question_segment(self, text: str) -> str: ...
 

@@ -139,6 +139,21 @@ class Decoder(nn.Module):
             x = block(x, tables[self.config.windows[layer] is not None], past, self.implementation)
         return cast(Tensor, self.norm(x))
 
+    def turned(self, keys: Tensor, by: int) -> Tensor:
+        """Keys [layers, T, K, D] of positions 0.. as they are at positions `by`..: rotations add up.
+
+        Turned in float32, so that a key is rounded to its type once more and no further.
+        """
+        if by == 0:
+            return keys
+        tables = self.rotary(torch.tensor([[by]], device=keys.device), torch.float32)
+        windowed = torch.tensor([window is not None for window in self.config.windows], device=keys.device)
+        cosine, sine = (
+            torch.where(windowed[:, None, None, None], local, full)
+            for full, local in zip(*tables, strict=True)
+        )
+        return rotate(keys.float(), (cosine, sine)).to(keys.dtype)
+
     def logits(self, hidden: Tensor) -> Tensor:
         """Next-token scores float32 [..., V] of states [..., C]."""
         weight = self.embedding.weight if self.head is None else self.head.weight

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from model.decoder import Decoder
 from model.decoder_tokenizer import PromptTokens
-from model.kv_cache import CachedSequence, KVCache, Trunk
+from model.kv_cache import CachedSequence, KVCache
 from model.passage_store import PassageStore, StoredPassage
 
 PREFILL_CHUNK_TOKENS = 1024  # bounds the mask's memory, and how late a cancellation is noticed
@@ -60,47 +60,32 @@ class DecoderRunner:
     ) -> tuple[CachedSequence, Tensor]:
         """As `prefill`, under the block mask of `model.train.answers.packing`: only what is new is read.
 
-        Passages stand side by side behind the preamble; the question sees all of them and continues behind
-        the longest. Raises Cancelled, and CacheFull; the sequence is closed then.
+        Every passage was or is read as a text of its own, then turned to its place; the question sees all
+        of them. Raises Cancelled, and CacheFull; the sequence is closed then.
         """
         sequence = self.cache.open()
         try:
-            start = self._passage(sequence, (), preamble, cancelled)
-            self.cache.append(sequence, start.keys, start.values)
-            stored = [self._passage(sequence, preamble, passage, cancelled) for passage in passages]
-            for each in stored:
-                self.cache.append(sequence, each.keys, each.values)
-            sequence.trunk = self._trunk(len(preamble), [len(passage) for passage in passages])
+            for part in (preamble, *passages):
+                stored = self._passage(part, cancelled)
+                keys = self.decoder.turned(stored.keys, sequence.length_tokens)
+                self.cache.append(sequence, keys, stored.values)
             return sequence, self._read(sequence, question, cancelled)
         except BaseException:
             self.cache.close(sequence)
             raise
 
-    def _passage(
-        self,
-        start: CachedSequence,
-        preamble: Sequence[int],
-        passage: Sequence[int],
-        cancelled: Callable[[], bool],
-    ) -> StoredPassage:
-        """The stored passage, read behind the preamble in `start` when it is new.
-
-        The preamble itself is stored as a passage behind nothing.
-        """
-        found = self.passages.get(preamble, passage)
+    def _passage(self, tokens: Sequence[int], cancelled: Callable[[], bool]) -> StoredPassage:
+        """The stored passage; it is read now when it is new."""
+        found = self.passages.get(tokens)
         if found is None:
-            fork = self.cache.fork(start)
+            alone = self.cache.open()
             try:
-                self._read(fork, passage, cancelled, want_logits=False)
-                found = StoredPassage(*self.cache.read(fork, len(preamble)))
+                self._read(alone, tokens, cancelled, want_logits=False)
+                found = StoredPassage(*self.cache.read(alone, 0))
             finally:
-                self.cache.close(fork)
-            self.passages.put(preamble, passage, found)
+                self.cache.close(alone)
+            self.passages.put(tokens, found)
         return found
-
-    def _trunk(self, preamble: int, passages: Sequence[int]) -> Trunk:
-        parts = [torch.arange(preamble), *(preamble + torch.arange(length) for length in passages)]
-        return Trunk(torch.cat(parts).to(self.device), preamble + max(passages, default=0))
 
     def _read(
         self,

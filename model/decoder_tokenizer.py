@@ -46,8 +46,8 @@ PromptMask = Literal["full", "block"]
 class Segments:
     """A prompt in parts that are tokenised one by one: a part has the same tokens wherever it stands.
 
-    Under the `block` mask the parts between the first and the last are passages that see the first part and
-    themselves (see `DecoderRunner.prefill_stitched`); under `full` every token sees all before it.
+    Under the `block` mask the first part and the passages behind it see only themselves and the last part sees
+    all (`DecoderRunner.prefill_stitched`); under `full` every token sees all before it.
     """
 
     texts: tuple[str, ...]
@@ -92,8 +92,12 @@ class DecoderTokenizer:
         return [self.special.begin, *ids] if begin and self.special.begin is not None else ids
 
     def encode_segments(self, segments: Segments) -> PromptTokens:
-        """The token ids of every part; the first has the begin token, where the model has one."""
-        parts = [self.encode(text, begin=number == 0) for number, text in enumerate(segments.texts)]
+        """The token ids of every part; each that starts a text of its own has the begin token, if there is one."""
+        last = len(segments.texts) - 1
+        parts = [
+            self.encode(text, begin=number == 0 or (segments.mask == "block" and number < last))
+            for number, text in enumerate(segments.texts)
+        ]
         return PromptTokens(parts, segments.mask)
 
     @cached_property

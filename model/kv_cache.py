@@ -74,34 +74,12 @@ class BlockAllocator:
             raise ValueError("the free list does not match the unused blocks")
 
 
-@dataclass(frozen=True, slots=True)
-class Trunk:
-    """Positions of a sequence's first tokens where they are not 0, 1, 2 ...: passages side by side.
-
-    What follows continues behind the highest of them.
-    """
-
-    positions: Tensor  # int64 [S of the trunk]
-    behind: int  # position of the first token after the trunk
-
-    def positions_of(self, slots: int) -> Tensor:
-        """Positions of the first `slots` tokens: int64 [slots]."""
-        later = torch.arange(max(0, slots - len(self.positions)), device=self.positions.device) + self.behind
-        return torch.cat((self.positions[:slots], later))
-
-    @property
-    def shift(self) -> int:
-        """How far behind its index a token after the trunk is placed."""
-        return len(self.positions) - self.behind
-
-
 @dataclass(eq=False)
 class CachedSequence:
     """One sequence in the cache: its blocks in order, and how many tokens they hold."""
 
     blocks: list[int] = field(default_factory=list)
     length_tokens: int = 0
-    trunk: Trunk | None = None
 
 
 class KVCache:
@@ -139,7 +117,7 @@ class KVCache:
         """A sequence with the same past; the blocks are shared until one of the two writes."""
         for block in sequence.blocks:
             self._allocator.share(block)
-        copy = CachedSequence(list(sequence.blocks), sequence.length_tokens, sequence.trunk)
+        copy = CachedSequence(list(sequence.blocks), sequence.length_tokens)
         self._sequences.add(copy)
         return copy
 
@@ -167,7 +145,7 @@ class KVCache:
         for sequence, count in zip(sequences, counts, strict=True):
             self._grow(sequence, count)
         tables = [list(sequence.blocks) for sequence in sequences]
-        return CacheStep(self, tables, starts, list(counts), [sequence.trunk for sequence in sequences])
+        return CacheStep(self, tables, starts, list(counts))
 
     def read(self, sequence: CachedSequence, first: int) -> tuple[Tensor, Tensor]:
         """Copies of the keys and values from token `first` on: [layers, tokens, K, D] each."""
@@ -232,7 +210,6 @@ class CacheStep:
         tables: list[list[int]],
         starts: list[int],
         counts: list[int],
-        trunks: list[Trunk | None],
     ) -> None:
         self._cache = cache
         self._tables = tables
@@ -242,11 +219,7 @@ class CacheStep:
         device = cache.keys.device
         offsets = torch.arange(rows, device=device)
         self._start = torch.tensor(starts, device=device)
-        self._indices = self._start[:, None] + offsets  # int64 [B, T]; rows beyond counts[i] are padding
-        self._trunks = trunks
-        shifts = torch.tensor([0 if trunk is None else trunk.shift for trunk in trunks], device=device)
-        self.positions = self._indices - shifts[:, None]
-        self._masks: dict[int | None, AttentionMask] = {}  # of sequences with trunks, by window
+        self.positions = self._start[:, None] + offsets  # int64 [B, T]; rows beyond counts[i] are padding
         ragged = min(counts) < rows
         self._real = offsets < torch.tensor(counts, device=device)[:, None] if ragged else None  # [B, T]
         self._slots = self._slot_numbers()
@@ -284,10 +257,6 @@ class CacheStep:
         start, count = self._starts[0], self._counts[0]
         if start == 0:
             return k.transpose(1, 2), v.transpose(1, 2), AttentionMask(causal=True, window=window)
-        if self._trunks[0] is not None:
-            keys = self._gather(self._cache.keys[layer], 0, start + count)
-            values = self._gather(self._cache.values[layer], 0, start + count)
-            return keys, values, self._mask_of_trunks(start + count, window)
         first = 0 if window is None else max(0, start - window + 1)
         keys = self._gather(self._cache.keys[layer], first, start + count)
         values = self._gather(self._cache.values[layer], first, start + count)
@@ -309,27 +278,12 @@ class CacheStep:
     def _read_batch(self, layer: int, window: int | None) -> tuple[Tensor, Tensor, AttentionMask]:
         """Several sequences: whole blocks from the earliest that any of them sees, shorter tables padded."""
         oldest = min(self._starts)
-        stitched = any(trunk is not None for trunk in self._trunks)
-        skipped = 0 if window is None or stitched else max(0, oldest - window + 1) // BLOCK_TOKENS
+        skipped = 0 if window is None else max(0, oldest - window + 1) // BLOCK_TOKENS
         longest = max(len(table) for table in self._tables)
         padded = [table[skipped:] + table[-1:] * (longest - len(table)) for table in self._tables]
         index = torch.tensor(padded, device=self.positions.device)  # [B, blocks of the longest]
         keys = self._cache.keys[layer][index].flatten(1, 2).transpose(1, 2)
         values = self._cache.values[layer][index].flatten(1, 2).transpose(1, 2)
-        if stitched:
-            return keys, values, self._mask_of_trunks(keys.shape[2], window)
         # Causality hides what lies beyond a sequence's end: padding blocks and slots not yet written.
         start = self._start - skipped * BLOCK_TOKENS
         return keys, values, AttentionMask(causal=True, window=window, query_start=start)
-
-    def _mask_of_trunks(self, slots: int, window: int | None) -> AttentionMask:
-        """Causal by index, windowed by position; made once a pass and kind of layer."""
-        if window not in self._masks:
-            index = torch.arange(slots, device=self.positions.device)
-            allowed = index <= self._indices[:, :, None]  # [B, T, S]
-            if window is not None:
-                rows = [index if trunk is None else trunk.positions_of(slots) for trunk in self._trunks]
-                allowed &= self.positions[:, :, None] - torch.stack(rows)[:, None] < window
-            everything = bool(allowed.all())
-            self._masks[window] = AttentionMask() if everything else AttentionMask(allowed=allowed[:, None])
-        return self._masks[window]

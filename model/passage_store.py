@@ -1,7 +1,7 @@
 """Keys and values of passages that were read before, so that no passage is read twice.
 
-Under the block mask a passage sees the preamble and itself and starts at the position behind the preamble,
-wherever it is cited later: what was computed once is exact for ever (Block-Attention, arXiv 2409.15355).
+Under the block mask a passage sees only itself, so what was computed once holds in every prompt; its keys are
+turned to the place where it stands there (Block-Attention, arXiv 2409.15355).
 """
 
 from __future__ import annotations
@@ -12,12 +12,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-PassageKey = tuple[tuple[int, ...], tuple[int, ...]]  # tokens of the preamble and of the passage
-
-
 @dataclass(frozen=True, slots=True)
 class StoredPassage:
-    """Keys and values [layers, T, K, D] of one passage."""
+    """Keys and values [layers, T, K, D] of one passage; its first token is at position 0."""
 
     keys: Tensor
     values: Tensor
@@ -33,15 +30,15 @@ class PassageStore:
 
     def __init__(self, budget_bytes: int) -> None:
         self._budget_bytes = budget_bytes
-        self._passages: OrderedDict[PassageKey, StoredPassage] = OrderedDict()
+        self._passages: OrderedDict[tuple[int, ...], StoredPassage] = OrderedDict()
         self.bytes = self.hits = self.misses = self.evictions = 0
 
     def __len__(self) -> int:
         return len(self._passages)
 
-    def get(self, preamble: Sequence[int], passage: Sequence[int]) -> StoredPassage | None:
-        """The passage as it was read behind this preamble, if it is still here."""
-        key = (tuple(preamble), tuple(passage))
+    def get(self, tokens: Sequence[int]) -> StoredPassage | None:
+        """The passage of these tokens, if it is still here."""
+        key = tuple(tokens)
         found = self._passages.get(key)
         if found is None:
             self.misses += 1
@@ -50,9 +47,9 @@ class PassageStore:
         self._passages.move_to_end(key)
         return found
 
-    def put(self, preamble: Sequence[int], passage: Sequence[int], stored: StoredPassage) -> None:
+    def put(self, tokens: Sequence[int], stored: StoredPassage) -> None:
         """Keep a passage; one that is larger than the whole budget is not kept."""
-        key = (tuple(preamble), tuple(passage))
+        key = tuple(tokens)
         if stored.bytes > self._budget_bytes or key in self._passages:
             return
         self._passages[key] = stored

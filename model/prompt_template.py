@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
@@ -54,9 +55,9 @@ class PromptTemplate:
             raise ValueError("every field of a prompt template is text")
         return cls(**fields)
 
-    def passage_segment(self, number: int, text: str) -> str:
-        """One numbered passage on one line."""
-        return self.passage.format(number=number, text=one_line(text))
+    def passage_segment(self, number: int, text: str, headings: Sequence[str] = ()) -> str:
+        """One numbered passage on one line, behind the headings it stands under, outermost first."""
+        return self.passage.format(number=number, text=one_line(under_headings(headings, text)))
 
     def question_segment(self, text: str, *, full: bool = False) -> str:
         """The question and the words that the answer follows."""
@@ -70,6 +71,12 @@ class PromptTemplate:
         """Earlier questions, oldest first, and the one to rewrite."""
         turns = [self.rewrite_turn.format(text=one_line(text)) for text in earlier]
         return [self.rewrite_preamble, *turns, self.rewrite_lead.format(text=one_line(last))]
+
+
+def under_headings(headings: Sequence[str], text: str) -> str:
+    """A passage behind what says what it is about, for alone it often does not; nothing is said twice."""
+    above = [heading for heading in headings if heading and not text.startswith(heading)]
+    return ": ".join((*above, text))
 
 
 def one_line(text: str) -> str:

@@ -114,8 +114,10 @@ class EchoGenerator:
 
     @staticmethod
     def _first_sentence(segments: Sequence[str]) -> str:
-        """The segment before the question is the best passage."""
-        number, passage = re.findall(r"^\[(\d+)\] (.+)$", segments[-2], flags=re.MULTILINE)[0]
+        """The segment before the question is the best passage; its headings are not part of it."""
+        number, passage = re.findall(
+            r"^\[(\d+)\] (?:[^:.!?]+: )*(.+)$", segments[-2], flags=re.MULTILINE
+        )[0]
         sentence = re.split(r"(?<=[.!?])\s", passage)[0]
         return f" {sentence} [{number}]"
 

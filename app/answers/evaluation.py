@@ -76,7 +76,8 @@ def _ranked(services: Services, question: str, chunks: Sequence[Chunk]) -> Searc
 
 
 def _chunk(index: int, passage: EvalPassage) -> Chunk:
-    return Chunk(index, 0, 0, passage.text, passage.title, 0, len(passage.text), None, None, (), 1)
+    headings = (passage.title,) if passage.title else ()
+    return Chunk(index, 0, 0, passage.text, passage.title, 0, len(passage.text), None, None, headings, 1)
 
 
 def _cited_id(chunk: Chunk, passages: Sequence[EvalPassage] | None) -> str:

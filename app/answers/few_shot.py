@@ -69,9 +69,9 @@ class FewShotTemplate:
         """The instruction, the examples, and the heading of the passages."""
         return _INSTRUCTION + "".join(map(self._answered, ANSWERS)) + _SOURCES
 
-    def passage_segment(self, number: int, text: str) -> str:
-        """One numbered passage on one line."""
-        return f"[{number}] {_one_line(text)}\n"
+    def passage_segment(self, number: int, text: str, headings: Sequence[str] = ()) -> str:
+        """One numbered passage on one line, behind its headings."""
+        return f"[{number}] {_one_line(': '.join((*headings, text)))}\n"
 
     def question_segment(self, text: str) -> str:
         """The question and the word that the answer follows."""

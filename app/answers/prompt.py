@@ -13,6 +13,7 @@ from app.services import AnswerTemplate
 from retrieval.types import Hit
 
 BEGIN_TOKENS = 1  # what a decoder puts before its prompt, at most
+SHOWN_HEADINGS = 2  # the innermost ones, which say most about a passage
 NUMBER_TOKENS = 1  # a passage's number may take one token more once the order is known
 
 
@@ -37,7 +38,7 @@ def pack(
     kept: list[Hit] = []
     used = fixed
     for hit in hits[:most]:
-        cost = count_tokens(template.passage_segment(len(kept) + 1, hit.chunk.text)) + NUMBER_TOKENS
+        cost = count_tokens(_segment(template, len(kept) + 1, hit)) + NUMBER_TOKENS
         if used + cost > budget_tokens:
             break
         kept.append(hit)
@@ -48,7 +49,7 @@ def pack(
         )
     left_out = hits[len(kept) :]
     kept.reverse()
-    texts = [template.passage_segment(number, hit.chunk.text) for number, hit in enumerate(kept, start=1)]
+    texts = [_segment(template, number, hit) for number, hit in enumerate(kept, start=1)]
     return PackedPrompt(
         segments=(template.preamble, *texts, asked),
         passages=numbered(kept),
@@ -56,3 +57,7 @@ def pack(
         tokens=fixed + sum(map(count_tokens, texts)),
         no_answer=template.no_answer,
     )
+
+
+def _segment(template: AnswerTemplate, number: int, hit: Hit) -> str:
+    return template.passage_segment(number, hit.chunk.text, hit.chunk.headings[-SHOWN_HEADINGS:])

@@ -51,7 +51,7 @@ class AnswererRecipe:
     seed: int = 7
     rank: int = 32
     alpha: float = 64.0
-    answers_a_step: int = 24  # packs are added until their questions are as many
+    answers_a_step: int = 16  # packs are added until their questions are as many
     peak_rate: float = 3e-4
     clip_norm: float = 1.0
     evaluate_every: float = 0.12  # of the budget
@@ -69,7 +69,7 @@ class Adapters(nn.Module):
 
 
 def pack_loss(decoder: Decoder, pack: Pack) -> tuple[Tensor, Tensor]:
-    """Sum over branches of the mean loss of their tokens, and the logits [M, V] behind it."""
+    """Weighted loss of the tokens of all branches, and the logits [M, V] behind it."""
     row = lay_out(pack, decoder.embedding.weight.device)
     hidden = decoder.hidden(row.tokens, PackedPast(row, decoder.config))
     logits = decoder.logits(hidden[0, row.predictors])

@@ -15,8 +15,8 @@ from retrieval.types import Chunk, Hit
 TRAINED = PromptTemplate()
 
 
-def hit(chunk_id: int, text: str) -> Hit:
-    chunk = Chunk(chunk_id, 1, 1, text, "a.md", 0, len(text), None, None, (), 1)
+def hit(chunk_id: int, text: str, headings: tuple[str, ...] = ()) -> Hit:
+    chunk = Chunk(chunk_id, 1, 1, text, "a.md", 0, len(text), None, None, headings, 1)
     return Hit(chunk, 0.5, 1.0, 0.1, 0.9)
 
 
@@ -49,6 +49,12 @@ def test_the_best_passage_stands_next_to_the_question() -> None:
     assert [passage.chunk.chunk_id for passage in prompt.passages] == [12, 11]
     assert prompt.markers == ("[0]", "[1]", "[2]")
     assert prompt.left_out == ()
+
+
+def test_a_passage_stands_behind_its_innermost_headings() -> None:
+    headings = ("Handbook", "Leave", "Parents")
+    prompt = packed([hit(11, "Six weeks.", headings), hit(12, "Parents may ask.", headings)])
+    assert prompt.segments[1:3] == ("[1] Leave: Parents may ask.\n", "[2] Leave: Parents: Six weeks.\n")
 
 
 def test_a_decoder_without_adapter_is_shown_examples_and_one_passage() -> None:

@@ -20,6 +20,8 @@ from model.train.data import Passage, Split, split_of
 MAX_CHARACTERS = 900
 _SHINGLE_WORDS = 8
 _SHARED_SHINGLES = 0.3  # of a training chunk's, from which on it repeats a held-out one
+MAX_SPAN_CHARACTERS = 130  # of a QED answer
+_LEADING_SIGNS = re.compile(r"^[\s.,;:)\]\-–—]+(?=\S)")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 FILES = (
     "passages.jsonl.gz",
@@ -172,9 +174,7 @@ def _items(
     near = _near_misses(folder, passages)
     items = []
     for row in rows_of(folder / "retrieval_qa_triples.jsonl.gz"):
-        answers = tuple(
-            dict.fromkeys(" ".join(answer.split()) for answer in row["answers"] if answer.strip())
-        )
+        answers = _references(row)
         gold = _gold(chunks, of_passage.get(row["positive"], ()), answers)
         if not answers or gold is None or gold in removed:
             continue
@@ -187,6 +187,17 @@ def _items(
         style: Style = "full" if row["set"] in SENTENCE_SETS else "short"
         items.append(Item(row["query"], answers, gold, style, row["set"], tuple(dict.fromkeys(others))))
     return items
+
+
+def _references(row: dict[str, Any]) -> tuple[str, ...]:
+    """The answers of a row without stray signs before them; none where a set's spans are unfit to learn.
+
+    Several QED spans answer together and none of them alone; its longest ones are spans joined across a list.
+    """
+    texts = (_LEADING_SIGNS.sub("", " ".join(answer.split())) for answer in row["answers"])
+    answers = tuple(dict.fromkeys(text for text in texts if text))
+    unfit = len(answers) > 1 or any(len(answer) > MAX_SPAN_CHARACTERS for answer in answers)
+    return () if row["set"] == "qa_qed_nq" and unfit else answers
 
 
 def holds(text: str, answers: Iterable[str]) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from model.decoder_tokenizer import PromptMask
-from model.prompt_template import PromptTemplate
+from model.prompt_template import PromptTemplate, under_headings
 from model.train.answers.data import AnswerData, Item, holds
 from model.train.answers.follow_ups import FollowUp, follow_ups
 from model.train.answers.invented import invented_passage
@@ -21,21 +21,23 @@ from model.train.answers.packing import Branch, Pack
 
 # How often each set starts a context; sentence sets and stories less, for users ask for facts.
 SET_WEIGHTS = {
-    "qa_qed_nq": 0.40,
-    "qa_squad1.1dev_13articles": 0.30,
-    "qa_fairytaleqa": 0.12,
-    "qa_covidqa": 0.06,
-    "qa_selqa_sentences": 0.05,
-    "qa_pubmedqa_pqal": 0.07,
+    "qa_qed_nq": 0.54,
+    "qa_squad1.1dev_13articles": 0.29,
+    "qa_fairytaleqa": 0.06,
+    "qa_covidqa": 0.04,
+    "qa_selqa_sentences": 0.03,
+    "qa_pubmedqa_pqal": 0.04,
 }
-KINDS = {"documents": 0.80, "invented": 0.12, "cited": 0.03, "follow_ups": 0.05}
+TITLED_SETS = frozenset({"qa_qed_nq", "qa_squad1.1dev_13articles", "qa_fairytaleqa", "qa_selqa_sentences"})
+TITLED_SHARE = 0.7  # of contexts: passages of these sets follow the title of their document
+KINDS = {"documents": 0.87, "invented": 0.08, "cited": 0.02, "follow_ups": 0.03}
 PASSAGE_COUNTS = {1: 0.10, 2: 0.10, 3: 0.15, 4: 0.15, 5: 0.25, 6: 0.08, 8: 0.09, 10: 0.08}
 MAX_QUESTIONS = 10
 MAX_PER_PASSAGE = 3
 MAX_ABSENT_CHARACTERS = 80  # a longer answer may be there in other words, so it is never called absent
-UNANSWERABLE_SHARE = 0.25  # of starting questions, and about that of the joining ones
+UNANSWERABLE_SHARE = 0.28  # of starting questions, and about that of the joining ones
 ASK_SHARE = 0.06  # of passages: learn to ask what they answer
-BLOCK_SHARE = 0.5
+BLOCK_SHARE = 0.4
 ANY_NUMBER_SHARE = 0.3  # of contexts: passages carry any numbers up to 99, as cached ones may
 DIRTY_SHARE, PLANTED_SHARE = 0.05, 0.04  # of passages
 FOLLOW_UPS_A_PACK = 12
@@ -65,9 +67,9 @@ class PackMaker:
         self._template = template
         self._encode = encode
         self._end = end
-        start = [] if begin is None else [begin]
-        self._preamble = start + encode(template.preamble)
-        self._rewrite_preamble = start + encode(template.rewrite_preamble)
+        self._begin = [] if begin is None else [begin]
+        self._preamble = self._begin + encode(template.preamble)
+        self._rewrite_preamble = self._begin + encode(template.rewrite_preamble)
         self._by_set = {
             name: [item for item in data.items if item.source == name]
             for name in dict.fromkeys(item.source for item in data.items)
@@ -98,8 +100,14 @@ class PackMaker:
         answerable = chance.random() >= UNANSWERABLE_SHARE or not _can_be_absent(item)
         chunks = self._context(item, answerable, _count(chance), chance)
         asked = [self._ask(item, chunks, chance), *self._joining(item, chunks, chance)]
-        texts = [self._data.chunks[chunk].text for chunk in chunks]
+        titled = chance.random() < TITLED_SHARE
+        texts = [self._text(chunk, titled=titled) for chunk in chunks]
         return self._pack(texts, asked[:MAX_QUESTIONS], chance, noise=True)
+
+    def _text(self, index: int, *, titled: bool) -> str:
+        chunk = self._data.chunks[index]
+        headings = (chunk.document,) if titled and chunk.source in TITLED_SETS else ()
+        return under_headings(headings, chunk.text)
 
     def _context(self, item: Item, answerable: bool, count: int, chance: random.Random) -> list[int]:
         """Chunk indices in random order: hard ones first, then hard ones of theirs, then any."""
@@ -215,7 +223,8 @@ class PackMaker:
     ) -> Pack:
         segments = [self._template.passage_segment(n, text) for n, text in zip(numbers, texts, strict=True)]
         mask: PromptMask = "block" if chance.random() < BLOCK_SHARE else "full"
-        return Pack(self._preamble, [self._encode(segment) for segment in segments], branches, mask)
+        start = self._begin if mask == "block" else []
+        return Pack(self._preamble, [start + self._encode(segment) for segment in segments], branches, mask)
 
     @staticmethod
     def _numbers(count: int, chance: random.Random) -> list[int]:

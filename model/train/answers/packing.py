@@ -4,10 +4,9 @@ A pack is a tree. Its trunk is a preamble and passages; each branch is a questio
 trunk and itself, and takes the positions right behind the trunk, as if it were alone. The loss of a branch is
 therefore exactly the loss of its own prompt, at a fraction of the cost (the tests compare the two).
 
-`full` is the causal trunk. `block` is the trunk the engine stitches from cached passages: a passage sees the
-preamble and itself, all passages start at the position behind the preamble, and branches start behind the
-longest passage (Block-Attention, arXiv 2409.15355; parallel context windows, arXiv 2212.10947). No passage is
-then before another, so that their order cannot matter.
+`full` is the causal trunk. `block` is the trunk the engine stitches from cached passages: a passage is a text
+of its own, with its own begin token, and sees only itself; only its place in the row tells the question where
+it stands (Block-Attention, arXiv 2409.15355).
 """
 
 from __future__ import annotations
@@ -21,6 +20,9 @@ from torch import Tensor
 from model.attention import AttentionMask
 from model.config import DecoderConfig
 from model.decoder_tokenizer import PromptMask
+
+
+USUAL_TOKENS = 8  # of a short answer with its marker
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Row:
     mask: PromptMask
     predictors: Tensor  # int64 [M]: the tokens whose next token is learned
     targets: Tensor  # int64 [M]
-    weights: Tensor  # float32 [M]: every answer weighs 1 in all
+    weights: Tensor  # float32 [M], of their losses
 
 
 def lay_out(pack: Pack, device: torch.device | None = None) -> Row:
@@ -74,17 +76,16 @@ def lay_out(pack: Pack, device: torch.device | None = None) -> Row:
         groups.extend([group] * len(part))
 
     add(pack.preamble, 0, 0)
-    behind = len(pack.preamble)
     for number, passage in enumerate(pack.passages, start=1):
-        add(passage, len(pack.preamble) if pack.mask == "block" else len(tokens), number)
-        behind = max(behind, positions[-1] + 1)
+        add(passage, len(tokens), number)
+    behind = len(tokens)
     targets: list[int] = []
     for number, branch in enumerate(pack.branches, start=1):
         first = len(tokens) + len(branch.prompt) - 1  # the last token of the prompt predicts the first target
         add(branch.prompt + branch.target[:-1], behind, -number)
         predictors.extend(range(first, first + len(branch.target)))
         targets.extend(branch.target)
-        weights.extend([1 / len(branch.target)] * len(branch.target))
+        weights.extend([_token_weight(len(branch.target))] * len(branch.target))
     return Row(
         tokens=torch.tensor([tokens], device=device),
         positions=torch.tensor([positions], device=device),
@@ -96,13 +97,22 @@ def lay_out(pack: Pack, device: torch.device | None = None) -> Row:
     )
 
 
+def _token_weight(length: int) -> float:
+    """Of each token of an answer: the same for all short ones, less in one that would outweigh the others.
+
+    With a mean over each answer the first token of `[0]` weighed three times that of a usual answer, and a
+    third of the questions that the passages answer were refused.
+    """
+    return 1 / max(USUAL_TOKENS, length / 2)
+
+
 def visibility(row: Row) -> Tensor:
     """Boolean [N, N], True where the row's token sees the column's: the tree, without windows."""
     index = torch.arange(len(row.groups), device=row.groups.device)
     query, key = row.groups[:, None], row.groups[None, :]
-    seen = (query == key) | (key == 0) | ((query < 0) & (key > 0))
+    seen = (query == key) | ((query < 0) & (key >= 0))
     if row.mask == "full":
-        seen |= (query > 0) & (key > 0)
+        seen |= (query >= 0) & (key >= 0)
     return seen & (index[None, :] <= index[:, None])
 
 
