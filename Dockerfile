@@ -1,6 +1,9 @@
 # One image for api, worker and ui; the command decides. Weights come from packages, so nothing is downloaded at run time.
 FROM python:3.11-slim-bookworm
 
+# The compiler builds the decode steps for the processor that the container runs on (model/native).
+RUN apt-get update && apt-get install --yes --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
+
 RUN useradd --create-home --uid 10001 footnote && mkdir /data && chown footnote /data
 WORKDIR /srv/footnote
 
@@ -15,6 +18,7 @@ COPY model model
 COPY retrieval retrieval
 COPY ingest ingest
 COPY ui ui
+COPY bench bench
 COPY samples/files samples/files
 RUN pip install --no-cache-dir --no-deps --editable .
 

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all train-smoke lint types samples lock clean
+.PHONY: help run test test-all train-smoke bench lint types samples lock clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -37,6 +37,18 @@ test-all: $(BIN)/.installed-dev  ## everything but GPU tests and benchmarks, slo
 
 train-smoke: $(BIN)/.installed-dev  ## each training recipe end to end on a tiny subset; also part of `make test`
 	$(BIN)/python -m pytest tests/model/test_train.py tests/model/test_train_answerer.py tests/model/test_verifier_train.py
+
+# llama.cpp is built here for this processor; where no compiler is at hand the others are measured without it.
+$(BIN)/.installed-bench: $(BIN)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock onnx onnxruntime
+	CMAKE_ARGS="-DGGML_NATIVE=ON" $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-r requirements-dev.lock llama-cpp-python || echo "llama.cpp could not be built; it is left out."
+	touch $@
+
+bench: $(BIN)/.installed-bench  ## measure speed and memory beside other libraries; QUICK=1 for a look
+	@for name in encoder reranker prefill decode answer search ingest memory; do \
+		$(BIN)/footnote bench $$name --json $(if $(QUICK),--quick) || exit 1; \
+	done
 
 lint: $(BIN)/.installed-dev  ## style
 	$(BIN)/ruff check .

@@ -21,6 +21,7 @@ from app.settings import Settings, load_settings
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 Network = Literal["reranker", "answerer", "verifier"]
+Benchmark = Literal["encoder", "reranker", "prefill", "decode", "answer", "search", "ingest", "memory"]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 
 
@@ -208,6 +209,25 @@ def train(
     from app.wiring import train_network
 
     train_network(network, context.args)
+
+
+@app.command()
+def bench(
+    name: Annotated[Benchmark, typer.Argument(help="What to measure.")],
+    as_json: JsonFlag = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small inputs, few rounds: a look, no result.")
+    ] = False,
+    require_peers: Annotated[
+        bool, typer.Option("--require-peers", help="Fail when something to compare with is not installed.")
+    ] = False,
+) -> None:
+    """Measure speed or memory beside what others offer, in alternating runs on this machine."""
+    from bench.command import run_benchmark
+
+    report = run_benchmark(name, configured(), typer.echo, quick=quick, require_peers=require_peers)
+    if as_json:
+        typer.echo(json.dumps(report.json()))
 
 
 @app.command()

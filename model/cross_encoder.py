@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from model.config import EncoderConfig
 from model.encoder import Encoder
+from model.tokenizer import TokenBatch
 
 FEATURES = ("cls", "mean_cosine", "best_match", "coverage")
 _FIRST_WEIGHTS = (1.0, 2.0, 18.0, 8.0)  # of the features, before training
@@ -44,9 +45,15 @@ class ScoreHead(nn.Module):
         with torch.no_grad():
             self.mix.weight.copy_(torch.tensor([_FIRST_WEIGHTS]))
 
-    def features(self, hidden: Tensor, token_ids: Tensor, question: Tensor, passage: Tensor) -> Tensor:
-        """[B, T, C], int64 [B, T] and the boolean sides [B, T] -> [B, 4] in the order of `FEATURES`."""
-        hidden = hidden.float()
+    def forward(self, hidden: Tensor, tokens: TokenBatch) -> Tensor:
+        """Token vectors [B, T, C] of the rows `tokens` -> logits [B]; vectors at padding change nothing."""
+        logits: Tensor = self.mix(self.features(hidden, tokens)).squeeze(-1)
+        return logits
+
+    def features(self, hidden: Tensor, tokens: TokenBatch) -> Tensor:
+        """[B, T, C] -> [B, 4] in the order of `FEATURES`."""
+        hidden, token_ids = hidden.float(), tokens.token_ids
+        question, passage = sides(tokens.token_types, tokens.lengths)
         weights = self.rarity[token_ids] * question
         weights = weights / weights.sum(1, keepdim=True).clamp(min=1e-6)
         views = [
@@ -70,11 +77,12 @@ class CrossEncoder(nn.Module):
     def features(self, token_ids: Tensor, token_types: Tensor, lengths: Tensor) -> Tensor:
         """Features fp32 [B, 4] of rows [CLS] question [SEP] passage [SEP], int64 [B, T]."""
         hidden = self.encoder(token_ids, lengths, token_types)
-        return self.head.features(hidden, token_ids, *sides(token_types, lengths))
+        return self.head.features(hidden, TokenBatch(token_ids, token_types, lengths))
 
     def forward(self, token_ids: Tensor, token_types: Tensor, lengths: Tensor) -> Tensor:
         """Logits fp32 [B] of the same rows."""
-        logits: Tensor = self.head.mix(self.features(token_ids, token_types, lengths)).squeeze(-1)
+        hidden = self.encoder(token_ids, lengths, token_types)
+        logits: Tensor = self.head(hidden, TokenBatch(token_ids, token_types, lengths))
         return logits
 
 

@@ -131,13 +131,17 @@ class Decoder(nn.Module):
     def hidden(self, tokens: Tensor, past: KeyValues | None = None) -> Tensor:
         """Final normed states [B, T, C] of tokens int64 [B, T] that follow `past`."""
         past = NoCache(tokens) if past is None else past
-        x = self.embedding(tokens)
-        # The factor is rounded to the compute type first, as the published Gemma weights were trained.
-        x = x * torch.tensor(self.config.embedding_scale, dtype=x.dtype, device=x.device)
+        x = self.embed(tokens)
         tables = self.rotary(past.positions, x.dtype)
         for layer, block in enumerate(self.blocks):
             x = block(x, tables[self.config.windows[layer] is not None], past, self.implementation)
         return cast(Tensor, self.norm(x))
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """What the first block reads: [B, T, C]."""
+        x: Tensor = self.embedding(tokens)
+        # The factor is rounded to the compute type first, as the published Gemma weights were trained.
+        return x * torch.tensor(self.config.embedding_scale, dtype=x.dtype, device=x.device)
 
     def turned(self, keys: Tensor, by: int) -> Tensor:
         """Keys [layers, T, K, D] of positions 0.. as they are at positions `by`..: rotations add up.

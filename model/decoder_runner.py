@@ -1,16 +1,20 @@
-"""A decoder and its cache as a few operations: prefill a prompt, plain or stitched, advance by a token."""
+"""A decoder and its cache as a few operations: prefill a prompt, plain or stitched, and extend sequences."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from model.decoder import Decoder
+from model.attention import AttentionMask
+from model.decoder import Decoder, NoCache
 from model.decoder_tokenizer import PromptTokens
-from model.kv_cache import CachedSequence, KVCache
+from model.kv_cache import CachedSequence, CacheStep, KVCache
+from model.native.decoder import MAX_ROWS, NativeDecoder
 from model.passage_store import PassageStore, StoredPassage
+from model.scores import Scores
 
 PREFILL_CHUNK_TOKENS = 1024  # bounds the mask's memory, and how late a cancellation is noticed
 PASSAGE_BYTES = 256 * 2**20  # of stored passages: some 90 passages of 150 tokens of Gemma 3 270M in bfloat16
@@ -23,92 +27,147 @@ class Cancelled(Exception):
 class DecoderRunner:
     """Runs a decoder over cached sequences; only logits that are asked for are computed."""
 
-    def __init__(self, decoder: Decoder, capacity_tokens: int, *, passage_bytes: int = PASSAGE_BYTES) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        capacity_tokens: int,
+        *,
+        native: NativeDecoder | None = None,
+        passage_bytes: int = PASSAGE_BYTES,
+    ) -> None:
+        """`native` computes what is decoded, the decoder itself what is read."""
         self.decoder = decoder
+        self.native = native
         self.passages = PassageStore(passage_bytes)
         weight = decoder.embedding.weight
         self.device = weight.device
         self.cache = KVCache(decoder.config, capacity_tokens, dtype=weight.dtype, device=weight.device)
 
     def read(self, prompt: PromptTokens, cancelled: Callable[[], bool]) -> tuple[CachedSequence, Tensor]:
-        """Prefill under the prompt's mask."""
-        if prompt.mask == "block" and len(prompt.parts) > 1:
-            preamble, *passages, question = prompt.parts
-            return self.prefill_stitched(preamble, passages, question, cancelled)
-        return self.prefill(prompt.all, cancelled)
-
-    @torch.inference_mode()
-    def prefill(self, tokens: Sequence[int], cancelled: Callable[[], bool]) -> tuple[CachedSequence, Tensor]:
-        """A new sequence that holds `tokens`, and the logits float32 [V] of what follows.
+        """A new sequence that holds the prompt, and the logits float32 [V] of what follows.
 
         Raises Cancelled, and CacheFull; the sequence is closed then.
         """
-        sequence = self.cache.open()
+        prefill = Prefill(self, prompt)
         try:
-            return sequence, self._read(sequence, tokens, cancelled)
+            while prefill.logits is None:
+                if cancelled():
+                    raise Cancelled
+                prefill.advance(PREFILL_CHUNK_TOKENS)
         except BaseException:
-            self.cache.close(sequence)
+            self.cache.close(prefill.sequence)
             raise
+        return prefill.sequence, prefill.logits
+
+    def prefill(self, tokens: Sequence[int], cancelled: Callable[[], bool]) -> tuple[CachedSequence, Tensor]:
+        """`read` of tokens that all see those before them."""
+        return self.read(PromptTokens([list(tokens)]), cancelled)
 
     @torch.inference_mode()
-    def prefill_stitched(
+    def extend(
         self,
-        preamble: Sequence[int],
-        passages: Sequence[Sequence[int]],
-        question: Sequence[int],
-        cancelled: Callable[[], bool],
-    ) -> tuple[CachedSequence, Tensor]:
-        """As `prefill`, under the block mask of `model.train.answers.packing`: only what is new is read.
-
-        Every passage was or is read as a text of its own, then turned to its place; the question sees all
-        of them. Raises Cancelled, and CacheFull; the sequence is closed then.
-        """
-        sequence = self.cache.open()
-        try:
-            for part in (preamble, *passages):
-                stored = self._passage(part, cancelled)
-                keys = self.decoder.turned(stored.keys, sequence.length_tokens)
-                self.cache.append(sequence, keys, stored.values)
-            return sequence, self._read(sequence, question, cancelled)
-        except BaseException:
-            self.cache.close(sequence)
-            raise
-
-    def _passage(self, tokens: Sequence[int], cancelled: Callable[[], bool]) -> StoredPassage:
-        """The stored passage; it is read now when it is new."""
-        found = self.passages.get(tokens)
-        if found is None:
-            alone = self.cache.open()
-            try:
-                self._read(alone, tokens, cancelled, want_logits=False)
-                found = StoredPassage(*self.cache.read(alone, 0))
-            finally:
-                self.cache.close(alone)
-            self.passages.put(tokens, found)
-        return found
-
-    def _read(
-        self,
-        sequence: CachedSequence,
-        tokens: Sequence[int],
-        cancelled: Callable[[], bool],
+        sequences: Sequence[CachedSequence],
+        tokens: Sequence[Sequence[int]],
         *,
-        want_logits: bool = True,
-    ) -> Tensor:
-        """Append tokens in chunks; the logits float32 [V] of what follows, empty when nobody wants them."""
-        for start in range(0, len(tokens), PREFILL_CHUNK_TOKENS):
-            if cancelled():
-                raise Cancelled
-            chunk = tokens[start : start + PREFILL_CHUNK_TOKENS]
-            hidden = self.decoder.hidden(self._tensor([chunk]), self.cache.step([sequence], [len(chunk)]))
-        return self.decoder.logits(hidden[0, -1]) if want_logits else hidden.new_empty(0)
+        only_best: bool = False,
+    ) -> Scores:
+        """Append tokens[i] to sequences[i] in one forward pass; logits [N, V] behind every new token.
 
-    @torch.inference_mode()
+        The rows of one sequence follow those of the one before it. `only_best` lets logits be estimated that
+        are certainly not the highest. Raises CacheFull; nothing changed then.
+        """
+        step = self.cache.step(sequences, [len(each) for each in tokens])
+        if self.native is None or sum(step.counts) > MAX_ROWS:
+            return Scores(self.decoder.logits(self._hidden(tokens, step)))
+        hidden = self.native.hidden([token for each in tokens for token in each], step)
+        return self.native.best_scores(hidden) if only_best else Scores(self.native.logits(hidden))
+
+    def _hidden(self, tokens: Sequence[Sequence[int]], step: CacheStep) -> Tensor:
+        """States [N, C]. Sequences are padded to the longest list of new tokens: let all be about as long."""
+        padded = [[*each, *[0] * (max(step.counts) - len(each))] for each in tokens]
+        return step.packed(self.decoder.hidden(self._tensor(padded), step))
+
     def advance(self, sequences: Sequence[CachedSequence], tokens: Sequence[int]) -> Tensor:
         """Append one token to every sequence; returns logits float32 [B, V]. Raises CacheFull."""
-        step = self.cache.step(sequences, [1] * len(sequences))
-        hidden = self.decoder.hidden(self._tensor([[token] for token in tokens]), step)
-        return self.decoder.logits(hidden[:, -1])
+        return self.extend(sequences, [[token] for token in tokens]).logits
+
+    @torch.inference_mode()
+    def append(self, sequence: CachedSequence, tokens: Sequence[int], *, want_logits: bool) -> Tensor | None:
+        """Append a part of a prompt; the logits float32 [V] of what follows, if wanted. Raises CacheFull."""
+        step = self.cache.step([sequence], [len(tokens)])
+        hidden = self.decoder.hidden(self._tensor([tokens]), step)
+        return self.decoder.logits(hidden[0, -1]) if want_logits else None
+
+    @torch.inference_mode()
+    def stitch(self, sequence: CachedSequence, passage: StoredPassage) -> None:
+        """Append a passage that was read apart, its keys turned to the place it now has. Raises CacheFull."""
+        keys = self.decoder.turned(passage.keys, sequence.length_tokens)
+        self.cache.append(sequence, keys, passage.values)
+
+    @torch.inference_mode()
+    def read_passage(self, tokens: Sequence[int]) -> StoredPassage:
+        """Read a passage as a text of its own, in one forward pass, and keep it for the next prompt."""
+        past = _Recorder(ids := self._tensor([tokens]))
+        self.decoder.hidden(ids, past)
+        passage = StoredPassage(torch.stack(past.keys), torch.stack(past.values))
+        self.passages.put(tokens, passage)
+        return passage
 
     def _tensor(self, tokens: Sequence[Sequence[int]]) -> Tensor:
         return torch.tensor(tokens, dtype=torch.long, device=self.device)
+
+
+class _Recorder(NoCache):
+    """Keeps the keys and values [T, K, D] of every layer of the one sequence that passes."""
+
+    def __init__(self, tokens: Tensor) -> None:
+        super().__init__(tokens)
+        self.keys: list[Tensor] = []
+        self.values: list[Tensor] = []
+
+    def extend(
+        self, layer: int, k: Tensor, v: Tensor, window: int | None
+    ) -> tuple[Tensor, Tensor, AttentionMask]:
+        """As without recording."""
+        self.keys.append(k[0])
+        self.values.append(v[0])
+        return super().extend(layer, k, v, window)
+
+
+class Prefill:
+    """One prompt on its way into the cache, some tokens at a time; whoever starts it closes `sequence`.
+
+    Under the block mask of `model.train.answers.packing` every part but the last was or is read as a text of
+    its own, then turned to its place; the last part sees all of them.
+    """
+
+    def __init__(self, runner: DecoderRunner, prompt: PromptTokens) -> None:
+        """A stitched prompt's last part, and any other prompt, has one token or more."""
+        stitched = prompt.mask == "block" and len(prompt.parts) > 1
+        self._runner = runner
+        self._apart = deque(prompt.parts[:-1] if stitched else ())
+        self._rest = prompt.parts[-1] if stitched else prompt.all
+        self.sequence = runner.cache.open()
+        self.logits: Tensor | None = None  # float32 [V] of what follows, once the whole prompt is cached
+
+    @property
+    def remaining_tokens(self) -> int:
+        """Tokens still to be computed; passages that are stored need no computation."""
+        stored = self._runner.passages
+        return len(self._rest) + sum(len(passage) for passage in self._apart if passage not in stored)
+
+    def advance(self, budget_tokens: int) -> int:
+        """Take the next part in; returns the tokens computed for it.
+
+        They are `budget_tokens` at most, except that a new passage is always read whole. Raises CacheFull.
+        """
+        if self._apart:
+            return self._stitch(self._apart.popleft())
+        chunk, self._rest = self._rest[:budget_tokens], self._rest[budget_tokens:]
+        self.logits = self._runner.append(self.sequence, chunk, want_logits=not self._rest)
+        return len(chunk)
+
+    def _stitch(self, passage: Sequence[int]) -> int:
+        known = self._runner.passages.get(passage)
+        self._runner.stitch(self.sequence, known or self._runner.read_passage(passage))
+        return 0 if known else len(passage)

@@ -46,8 +46,8 @@ PromptMask = Literal["full", "block"]
 class Segments:
     """A prompt in parts that are tokenised one by one: a part has the same tokens wherever it stands.
 
-    Under the `block` mask the first part and the passages behind it see only themselves and the last part sees
-    all (`DecoderRunner.prefill_stitched`); under `full` every token sees all before it.
+    Under the `block` mask every part but the last sees only itself and the last sees all (`Prefill` of
+    `model.decoder_runner`); under `full` every token sees all before it.
     """
 
     texts: tuple[str, ...]
@@ -92,7 +92,7 @@ class DecoderTokenizer:
         return [self.special.begin, *ids] if begin and self.special.begin is not None else ids
 
     def encode_segments(self, segments: Segments) -> PromptTokens:
-        """The token ids of every part; each that starts a text of its own has the begin token, if there is one."""
+        """The token ids of every part, behind the begin token where a text of its own begins."""
         last = len(segments.texts) - 1
         parts = [
             self.encode(text, begin=number == 0 or (segments.mask == "block" and number < last))

@@ -1,4 +1,4 @@
-"""Texts to unit vectors, in batches sorted by length."""
+"""Texts to unit vectors, in batches without padding."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional as F
 
 from model.device import DType, choose_device, choose_dtype
 from model.encoder import Encoder, load_encoder
+from model.packed_encoder import BATCH_TOKENS, PackedEncoder
+from model.packed_tokens import PackedTokens
 from model.registry import resolve_encoder
 from model.tokenizer import EncoderTokenizer, token_budget_batches
-
-_BATCH_TOKENS = 4096  # padded tokens a forward pass: activations stay in cache, calls are amortised
 
 
 class Embedder:
@@ -33,7 +32,7 @@ class Embedder:
         device: torch.device,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self._encoder = encoder.to(device=device, dtype=dtype).eval()
+        self._encoder = PackedEncoder(encoder, device, dtype)
         self._tokenizer = tokenizer
         self._device = device
         self.id = identity
@@ -57,28 +56,20 @@ class Embedder:
         """Unit vectors float32 [B, C] in the order of `texts`; each text is cut at `max_tokens`."""
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         rows = [self._tokenizer.single(ids, self.max_tokens) for ids in self._tokenizer.encode(texts)]
-        for batch in token_budget_batches([len(row) for row in rows], _BATCH_TOKENS):
+        for batch in token_budget_batches([len(row) for row in rows], BATCH_TOKENS):
             vectors[batch] = self._encode_rows([rows[index] for index in batch])
         return vectors
 
     @torch.inference_mode()
     def _encode_rows(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        tokens = self._tokenizer.pad(rows).to(self._device)
-        hidden = self._encoder(tokens.token_ids, tokens.lengths)
-        pooled = F.normalize(mean_pool(hidden, tokens.lengths), dim=-1)
-        result: NDArray[np.float32] = pooled.cpu().numpy()
+        tokens = PackedTokens.pack(self._tokenizer.pad(rows)).to(self._device)
+        pooled = tokens.means(self._encoder(tokens))
+        result: NDArray[np.float32] = F.normalize(pooled, dim=-1).cpu().numpy()
         return result
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         """Character span of each token of `text`: no special tokens, no truncation."""
         return self._tokenizer.spans(text)
-
-
-def mean_pool(hidden: Tensor, lengths: Tensor) -> Tensor:
-    """Mean over real tokens in fp32: [B, T, C] -> [B, C]."""
-    real = torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]
-    summed = hidden.float().masked_fill(~real[..., None], 0.0).sum(dim=1)
-    return summed / lengths[:, None]
 
 
 def _max_tokens(folder: Path) -> int:

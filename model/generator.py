@@ -1,14 +1,11 @@
-"""Text generation: prefill in chunks, then one token at a time until an end token, a stop text or a limit."""
+"""Text generation: prompts in, pieces of text out until an end token, a stop text or a limit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
-
-from torch import Tensor
 
 from model.adapter_file import AnswererInfo
 from model.answerer import Answerer, refusal_bias
@@ -19,19 +16,20 @@ from model.decoder import Decoder
 from model.decoder_runner import Cancelled, DecoderRunner
 from model.decoder_tokenizer import DecoderTokenizer, PromptTokens, Segments
 from model.device import DType, choose_device, choose_dtype
-from model.kv_cache import BLOCK_TOKENS, CachedSequence
+from model.kv_cache import BLOCK_TOKENS
 from model.load_decoder import load_decoder
+from model.native.decoder import Decode, NativeDecoder, native_decoder
 from model.prompt_template import PromptTemplate
 from model.registry import resolve_decoder
-from model.sampling import MAX_BEAMS, DecodingOptions, Sampler
+from model.sampling import MAX_BEAMS, DecodingOptions
+from model.scheduler import MAX_RUNNING, STEP_TOKENS, Job, Scheduler
 from model.text_stream import TextStream
+from model.writer import FinishReason, Piece, Writer
 
 __all__ = ["ContextOverflow", "DecodingOptions", "Generator", "Piece", "Segments", "never"]
 
 MAX_CONTEXT_TOKENS = 32_768  # of the cache, however long the positions reach
-MAX_BATCH = MAX_BEAMS  # sequences decoded together
 
-FinishReason = Literal["end", "stop", "length"]
 Prompt = str | Segments | Sequence[int]
 
 
@@ -47,36 +45,33 @@ class ContextOverflow(ValueError):
         self.context_tokens = context_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One generated token and the text that became certain with it."""
-
-    token_id: int
-    text: str  # whole characters, possibly none or several tokens' worth
-    logprob: float  # natural logarithm of the model's own probability, before options change it
-    finish_reason: FinishReason | None = None  # set on the last piece
-
-
 def never() -> bool:
     """The cancellation check of a caller who never cancels."""
     return False
 
 
-@dataclass(eq=False)
-class _Row:
-    """One sequence being generated."""
+class _Pieces:
+    """Receives the pieces of one request for a reader in the same thread."""
 
-    index: int  # of its prompt
-    cached: CachedSequence
-    logits: Tensor  # float32 [V], of the next token
-    sampler: Sampler
-    stream: TextStream
-    constraint: MarkerConstraint | None
-    left: int  # tokens still allowed
+    def __init__(self, cancelled: Callable[[], bool]) -> None:
+        self.cancelled = cancelled
+        self.put_aside: deque[Piece] = deque()
+        self.ended = False
+        self.error: Exception | None = None
+
+    def put(self, piece: Piece) -> None:
+        self.put_aside.append(piece)
+
+    def end(self, error: Exception | None = None) -> None:
+        self.ended, self.error = True, error
 
 
 class Generator:
-    """A decoder, its tokenizer and one key/value cache; used by one thread at a time."""
+    """A decoder, its tokenizer, one key/value cache and the scheduler that shares it out.
+
+    Used by one thread at a time, `prepare` aside. `generate` and `generate_batch` step the scheduler while
+    their caller waits; a service gives what `prepare` returns to `scheduler` and steps it in its own thread.
+    """
 
     def __init__(
         self,
@@ -86,15 +81,22 @@ class Generator:
         *,
         context_tokens: int = MAX_CONTEXT_TOKENS,
         answerer: AnswererInfo | None = None,
+        native: NativeDecoder | None = None,
+        step_tokens: int = STEP_TOKENS,
     ) -> None:
-        """`answerer` describes the adapter that was merged into the decoder, if one was."""
+        """`answerer` describes the adapter that was merged into the decoder, if one was.
+
+        `native` holds the same weights and decodes in the decoder's place.
+        """
         self.id = model_id
         self.tokenizer = tokenizer
         self.template: PromptTemplate | None = answerer.template if answerer else None
         self.refusal_bias = refusal_bias(answerer, tokenizer) if answerer else None  # for first_token_bias
         self.context_tokens = min(context_tokens, decoder.config.max_tokens)
-        # Every sequence of a batch, and every beam, may leave most of its last block empty.
-        self.runner = DecoderRunner(decoder, self.context_tokens + MAX_BATCH * BLOCK_TOKENS)
+        # Every running sequence, and every beam, may leave most of its last block empty.
+        spare_tokens = max(MAX_RUNNING, MAX_BEAMS) * BLOCK_TOKENS
+        self.runner = DecoderRunner(decoder, self.context_tokens + spare_tokens, native=native)
+        self.scheduler = Scheduler(self.runner, step_tokens=step_tokens)
 
     @classmethod
     def load(
@@ -106,11 +108,14 @@ class Generator:
         dtype: DType = "bfloat16",
         implementation: Implementation = "sdpa",
         answerer: str | None = None,
+        decode: Decode = "plain",
     ) -> Generator:
         """The generator behind configured names (see `resolve_decoder` and `resolve_answerer`).
 
-        Raises ModelNotFound and ChecksumMismatch; ConfigError, WeightsError or TokenizerError for a
-        checkpoint that is not implemented or damaged; AnswererMismatch for another decoder's adapter.
+        `decode` says who computes what is decoded: `native` steps, `plain` torch, or `auto`: native where
+        this machine can. Raises ModelNotFound and ChecksumMismatch; ConfigError, WeightsError or
+        TokenizerError for a checkpoint that is not implemented or damaged; AnswererMismatch for another
+        decoder's adapter; NativeUnavailable.
         """
         card = resolve_decoder(name, models_folder)
         adapter = None if answerer is None else Answerer.load(answerer, card)
@@ -118,10 +123,15 @@ class Generator:
         decoder, tokenizer = load_decoder(
             card, dtype=choose_dtype(dtype, chosen), device=chosen, implementation=implementation
         )
-        if adapter is None:
-            return cls(card.id, decoder, tokenizer)
-        adapter.merge_into(decoder, tokenizer)
-        return cls(f"{card.id}+{adapter.id}", decoder, tokenizer, answerer=adapter.info)
+        if adapter is not None:
+            adapter.merge_into(decoder, tokenizer)
+        return cls(
+            card.id if adapter is None else f"{card.id}+{adapter.id}",
+            decoder,
+            tokenizer,
+            answerer=None if adapter is None else adapter.info,
+            native=native_decoder(decoder, models_folder / "native", decode),
+        )
 
     def generate(
         self,
@@ -133,28 +143,62 @@ class Generator:
         """Pieces of the answer as they become certain; the joined texts are the answer.
 
         A prompt of text or segments gets the begin token, token ids are taken as they are. `cancelled` is
-        asked before every token; pieces then end without a finish reason. Raises ContextOverflow at once,
+        asked before every step; pieces then end without a finish reason. Raises ContextOverflow at once,
         not with a piece.
         """
-        tokens = self._prompt_tokens(prompt, options)
         if options.beams > 1:
-            return self._beam_pieces(tokens, options, cancelled)
-        return (piece for _, piece in self._pieces([tokens], options, cancelled))
+            return self._beam_pieces(self._prompt_tokens(prompt, options), options, cancelled)
+        return self._pieces(self.prepare(prompt, options), cancelled)
 
     def generate_batch(self, prompts: Sequence[Prompt], options: DecodingOptions) -> list[str]:
-        """One answer a prompt, decoded together in groups that fit the cache; raises ContextOverflow."""
-        tokens = [self._prompt_tokens(prompt, options) for prompt in prompts]
+        """One answer a prompt, decoded together as far as the cache has room; raises ContextOverflow."""
         if options.beams > 1:
-            return [
-                "".join(piece.text for piece in self._beam_pieces(each, options, never)) for each in tokens
-            ]
-        answers: list[str] = []
-        for group in self._groups(tokens, options):
-            texts = [""] * len(group)
-            for index, piece in self._pieces(group, options, never):
-                texts[index] += piece.text
-            answers.extend(texts)
-        return answers
+            answers = [self.generate(prompt, options) for prompt in prompts]
+            return ["".join(piece.text for piece in pieces) for pieces in answers]
+        jobs = [self.prepare(prompt, options) for prompt in prompts]
+        return ["".join(piece.text for piece in received.put_aside) for received in self._finished(jobs)]
+
+    def prepare(self, prompt: Prompt, options: DecodingOptions) -> Job:
+        """What the scheduler needs of a request, made in any thread, submitted once.
+
+        Raises ContextOverflow; ValueError for beams, which fork their sequences: `generate` searches them.
+        """
+        if options.beams > 1:
+            raise ValueError("the scheduler does not search beams")
+        tokens = self._prompt_tokens(prompt, options)
+        constraint = self._constraint(options)
+        return Job(tokens, Writer(tokens.all, options, self.tokenizer, constraint, self.runner.device))
+
+    def _pieces(self, job: Job, cancelled: Callable[[], bool]) -> Iterator[Piece]:
+        """The pieces of one request; its blocks are given back however this ends."""
+        received = _Pieces(cancelled)
+        try:
+            self.scheduler.submit(job, received)
+            while received.put_aside or not received.ended:
+                if received.put_aside:
+                    yield received.put_aside.popleft()
+                else:
+                    self.scheduler.step()
+            if received.error is not None:
+                raise received.error
+        finally:
+            self.scheduler.withdraw(received)
+
+    def _finished(self, jobs: Sequence[Job]) -> list[_Pieces]:
+        """The pieces of every job when all are over; raises the first error."""
+        receivers = [_Pieces(never) for _ in jobs]
+        try:
+            for job, received in zip(jobs, receivers, strict=True):
+                self.scheduler.submit(job, received)
+            while not all(received.ended for received in receivers):
+                self.scheduler.step()
+        finally:
+            for received in receivers:
+                self.scheduler.withdraw(received)
+        for received in receivers:
+            if received.error is not None:
+                raise received.error
+        return receivers
 
     def _prompt_tokens(self, prompt: Prompt, options: DecodingOptions) -> PromptTokens:
         """Token ids of a prompt that fits, with its answer, into the context."""
@@ -163,6 +207,8 @@ class Generator:
         vocab_size = self.runner.decoder.config.vocab_size
         if not tokens or not all(0 <= token < vocab_size for token in tokens):
             raise ValueError(f"a prompt needs one token or more, each at least 0 and below {vocab_size}")
+        if encoded.mask == "block" and not encoded.parts[-1]:
+            raise ValueError("the last part of a prompt under the block mask needs one token or more")
         needed_tokens = options.beams * options.max_new_tokens
         if len(tokens) + needed_tokens > self.context_tokens:
             raise ContextOverflow(len(tokens), needed_tokens, self.context_tokens)
@@ -172,79 +218,6 @@ class Generator:
         if isinstance(prompt, Segments):
             return self.tokenizer.encode_segments(prompt)
         return PromptTokens([self.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)])
-
-    def _groups(self, prompts: list[PromptTokens], options: DecodingOptions) -> Iterator[list[PromptTokens]]:
-        """Consecutive prompts that fit into the cache together, MAX_BATCH at most."""
-        group: list[PromptTokens] = []
-        needed = 0
-        for prompt in prompts:
-            tokens = len(prompt.all) + options.max_new_tokens
-            if group and (len(group) == MAX_BATCH or needed + tokens > self.context_tokens):
-                yield group
-                group, needed = [], 0
-            group.append(prompt)
-            needed += tokens
-        if group:
-            yield group
-
-    def _pieces(
-        self, prompts: list[PromptTokens], options: DecodingOptions, cancelled: Callable[[], bool]
-    ) -> Iterator[tuple[int, Piece]]:
-        """Prompt index and piece, sequences taking turns; the cache is given back however this ends."""
-        rows: list[_Row] = []
-        try:
-            for index, prompt in enumerate(prompts):
-                rows.append(self._start(index, prompt, options, cancelled))
-            while rows and not cancelled():
-                pieces = [(row, self._choose(row)) for row in rows]
-                for row, piece in pieces:
-                    if piece.finish_reason is not None:
-                        self.runner.cache.close(row.cached)
-                        rows.remove(row)
-                yield from ((row.index, piece) for row, piece in pieces)
-                self._advance(rows, {row: piece.token_id for row, piece in pieces})
-        except Cancelled:
-            return
-        finally:
-            for row in rows:
-                self.runner.cache.close(row.cached)
-
-    def _start(
-        self, index: int, prompt: PromptTokens, options: DecodingOptions, cancelled: Callable[[], bool]
-    ) -> _Row:
-        cached, logits = self.runner.read(prompt, cancelled)
-        return _Row(
-            index=index,
-            cached=cached,
-            logits=logits,
-            sampler=Sampler(options, prompt.all, self.runner.device),
-            stream=TextStream(options.stop),
-            constraint=self._constraint(options),
-            left=options.max_new_tokens,
-        )
-
-    def _choose(self, row: _Row) -> Piece:
-        """The next token of a row and what it adds to the text."""
-        allowed = row.logits if row.constraint is None else row.constraint.mask(row.logits)
-        token = row.sampler.choose(allowed)
-        logprob = float(row.logits[token] - row.logits.logsumexp(dim=-1))
-        if token in self.tokenizer.special.end:
-            return Piece(token, row.stream.finish(), logprob, "end")
-        if row.constraint is not None:
-            row.constraint.accept(token)
-        text = row.stream.push(self.tokenizer.token_bytes(token))
-        row.left -= 1
-        if row.stream.stopped:
-            return Piece(token, text, logprob, "stop")
-        if row.left == 0:
-            return Piece(token, text + row.stream.finish(), logprob, "length")
-        return Piece(token, text, logprob)
-
-    def _advance(self, rows: list[_Row], chosen: Mapping[_Row, int]) -> None:
-        if rows:
-            logits = self.runner.advance([row.cached for row in rows], [chosen[row] for row in rows])
-            for row, row_logits in zip(rows, logits, strict=True):
-                row.logits = row_logits
 
     def _beam_pieces(
         self, prompt: PromptTokens, options: DecodingOptions, cancelled: Callable[[], bool]

@@ -24,6 +24,11 @@ class CacheFull(RuntimeError):
     """No block is left for another token."""
 
 
+def blocks_for(tokens: int) -> int:
+    """Blocks that hold this many tokens of one sequence."""
+    return -(-tokens // BLOCK_TOKENS)
+
+
 class BlockAllocator:
     """Counts the users of every block; knows nothing of tensors."""
 
@@ -58,6 +63,11 @@ class BlockAllocator:
         if self._users[block] == 0:
             heapq.heappush(self._free, block)
 
+    @property
+    def blocks(self) -> int:
+        """All blocks, free or not."""
+        return len(self._users)
+
     def is_shared(self, block: int) -> bool:
         """True when writing to the block would show in another sequence."""
         return self._users[block] > 1
@@ -88,7 +98,7 @@ class KVCache:
     def __init__(
         self, config: DecoderConfig, capacity_tokens: int, *, dtype: torch.dtype, device: torch.device
     ) -> None:
-        blocks = -(-capacity_tokens // BLOCK_TOKENS)
+        blocks = blocks_for(capacity_tokens)
         shape = (config.layers, blocks, BLOCK_TOKENS, config.key_value_heads, config.head_width)
         # Uninitialised memory costs nothing until a block is used; `_new_block` zeroes it then.
         self.keys = torch.empty(shape, dtype=dtype, device=device)
@@ -103,9 +113,24 @@ class KVCache:
         return 2 * layers * heads * width * self.keys.element_size()
 
     @property
+    def blocks(self) -> int:
+        """All blocks, free or not."""
+        return self._allocator.blocks
+
+    @property
+    def capacity_tokens(self) -> int:
+        """Tokens that fit into all blocks."""
+        return self.blocks * BLOCK_TOKENS
+
+    @property
+    def free_blocks(self) -> int:
+        """Blocks that no sequence uses."""
+        return self._allocator.free_blocks
+
+    @property
     def free_tokens(self) -> int:
         """Tokens that fit into the free blocks."""
-        return self._allocator.free_blocks * BLOCK_TOKENS
+        return self.free_blocks * BLOCK_TOKENS
 
     def open(self) -> CachedSequence:
         """A new, empty sequence."""
@@ -128,12 +153,26 @@ class KVCache:
             self._allocator.release(block)
         sequence.blocks.clear()
 
+    def truncate(self, sequence: CachedSequence, length_tokens: int) -> None:
+        """Forget a sequence's tokens from `length_tokens` on and give the blocks behind them back.
+
+        Forks keep what they share: a block cut in the middle is copied before the next write, like any other.
+        Raises ValueError unless the length lies within the sequence.
+        """
+        if not 0 <= length_tokens <= sequence.length_tokens:
+            raise ValueError(f"{sequence.length_tokens} tokens cannot be cut to {length_tokens}")
+        kept = blocks_for(length_tokens)
+        for block in sequence.blocks[kept:]:
+            self._allocator.release(block)
+        del sequence.blocks[kept:]
+        sequence.length_tokens = length_tokens
+
     def check_integrity(self) -> None:
-        """Raise ValueError unless every block is either free or counted once per table that names it."""
+        """Raise ValueError unless every block is free, or named by tables that need it, and counted."""
         self._allocator.check_integrity([sequence.blocks for sequence in self._sequences])
         for sequence in self._sequences:
-            if not sequence.length_tokens <= len(sequence.blocks) * BLOCK_TOKENS:
-                raise ValueError("a sequence is longer than its blocks")
+            if len(sequence.blocks) != blocks_for(sequence.length_tokens):
+                raise ValueError("a sequence has more or fewer blocks than its tokens need")
 
     def step(self, sequences: Sequence[CachedSequence], counts: Sequence[int]) -> CacheStep:
         """Make room for counts[i] more tokens of sequences[i]; the step then takes their keys and values.
@@ -166,7 +205,7 @@ class KVCache:
         needed = 0
         for sequence, count in zip(sequences, counts, strict=True):
             end = sequence.length_tokens + count
-            needed += -(-end // BLOCK_TOKENS) - len(sequence.blocks) + self._writes_to_shared(sequence)
+            needed += blocks_for(end) - len(sequence.blocks) + self._writes_to_shared(sequence)
         if needed > self._allocator.free_blocks:
             raise CacheFull(f"{needed} cache blocks needed, {self._allocator.free_blocks} are free")
 
@@ -211,10 +250,10 @@ class CacheStep:
         starts: list[int],
         counts: list[int],
     ) -> None:
-        self._cache = cache
-        self._tables = tables
-        self._starts = starts
-        self._counts = counts
+        self.cache = cache
+        self.tables = tables
+        self.starts = starts
+        self.counts = counts
         rows = max(counts)
         device = cache.keys.device
         offsets = torch.arange(rows, device=device)
@@ -228,7 +267,7 @@ class CacheStep:
         """Storage slot of every new token, padding left out: int64 [N]."""
         slots = [
             slot
-            for table, start, count in zip(self._tables, self._starts, self._counts, strict=True)
+            for table, start, count in zip(self.tables, self.starts, self.counts, strict=True)
             for slot in _slots(table, start, start + count)
         ]
         return torch.tensor(slots, device=self.positions.device)
@@ -240,26 +279,29 @@ class CacheStep:
 
         S covers what the window lets any new token see: old tokens of windowed layers are not read.
         """
-        self._write(self._cache.keys[layer], k)
-        self._write(self._cache.values[layer], v)
-        if len(self._tables) == 1:
+        self._write(self.cache.keys[layer], k)
+        self._write(self.cache.values[layer], v)
+        if len(self.tables) == 1:
             return self._read_alone(layer, k, v, window)
         return self._read_batch(layer, window)
 
+    def packed(self, padded: Tensor) -> Tensor:
+        """Rows [N, ...] of the new tokens out of [B, T, ...], sequence by sequence, padding left out."""
+        return padded.flatten(0, 1) if self._real is None else padded[self._real]
+
     def _write(self, storage: Tensor, new: Tensor) -> None:
-        rows = new.flatten(0, 1) if self._real is None else new[self._real]  # [N, K, D]
-        storage.view(-1, *storage.shape[2:])[self._slots] = rows
+        storage.view(-1, *storage.shape[2:])[self._slots] = self.packed(new)  # [N, K, D]
 
     def _read_alone(
         self, layer: int, k: Tensor, v: Tensor, window: int | None
     ) -> tuple[Tensor, Tensor, AttentionMask]:
         """One sequence: exactly the visible keys, and no mask at all for a single new token."""
-        start, count = self._starts[0], self._counts[0]
+        start, count = self.starts[0], self.counts[0]
         if start == 0:
             return k.transpose(1, 2), v.transpose(1, 2), AttentionMask(causal=True, window=window)
         first = 0 if window is None else max(0, start - window + 1)
-        keys = self._gather(self._cache.keys[layer], first, start + count)
-        values = self._gather(self._cache.values[layer], first, start + count)
+        keys = self._gather(self.cache.keys[layer], first, start + count)
+        values = self._gather(self.cache.values[layer], first, start + count)
         if count == 1:
             return keys, values, AttentionMask()
         return keys, values, AttentionMask(causal=True, window=window, query_start=self._start - first)
@@ -267,7 +309,7 @@ class CacheStep:
     def _gather(self, storage: Tensor, first: int, last: int) -> Tensor:
         """Slots first to last of the only sequence: [1, K, S, D]; a view when its blocks lie in one run."""
         skipped = first // BLOCK_TOKENS
-        table = self._tables[0][skipped : -(-last // BLOCK_TOKENS)]
+        table = self.tables[0][skipped : -(-last // BLOCK_TOKENS)]
         if table[-1] - table[0] == len(table) - 1 and table == list(range(table[0], table[-1] + 1)):
             blocks = storage[table[0] : table[-1] + 1]
         else:
@@ -277,13 +319,13 @@ class CacheStep:
 
     def _read_batch(self, layer: int, window: int | None) -> tuple[Tensor, Tensor, AttentionMask]:
         """Several sequences: whole blocks from the earliest that any of them sees, shorter tables padded."""
-        oldest = min(self._starts)
+        oldest = min(self.starts)
         skipped = 0 if window is None else max(0, oldest - window + 1) // BLOCK_TOKENS
-        longest = max(len(table) for table in self._tables)
-        padded = [table[skipped:] + table[-1:] * (longest - len(table)) for table in self._tables]
+        longest = max(len(table) for table in self.tables)
+        padded = [table[skipped:] + table[-1:] * (longest - len(table)) for table in self.tables]
         index = torch.tensor(padded, device=self.positions.device)  # [B, blocks of the longest]
-        keys = self._cache.keys[layer][index].flatten(1, 2).transpose(1, 2)
-        values = self._cache.values[layer][index].flatten(1, 2).transpose(1, 2)
+        keys = self.cache.keys[layer][index].flatten(1, 2).transpose(1, 2)
+        values = self.cache.values[layer][index].flatten(1, 2).transpose(1, 2)
         # Causality hides what lies beyond a sequence's end: padding blocks and slots not yet written.
         start = self._start - skipped * BLOCK_TOKENS
         return keys, values, AttentionMask(causal=True, window=window, query_start=start)

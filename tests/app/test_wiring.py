@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from app.settings import Settings, load_settings
 from app.wiring import DeviceGenerator
 from model.adapter_file import AnswererInfo, save_answerer
 from model.decoder_tokenizer import load_tokenizer_folder
+from model.generator import ContextOverflow
 from model.lora import add_lora, lora_tensors
 from model.prompt_template import PromptTemplate
 from model.registry import ANSWERER_FILE, ModelCard, resolve_decoder
@@ -55,19 +56,29 @@ def save_adapter(folder: Path, decoder: Path, base_sha256: str | None = None) ->
     return folder
 
 
+OnDevice = Callable[[Settings], DeviceGenerator]
+
+
 @pytest.fixture
-def worker() -> Iterator[DeviceWorker]:
-    worker = DeviceWorker(max_pending=4)
-    yield worker
-    worker.close()
+def on_device() -> Iterator[OnDevice]:
+    """Builds generators, each stepped by a worker of its own."""
+    workers = []
+
+    def build(settings: Settings) -> DeviceGenerator:
+        generator = app.wiring._generator(settings)
+        workers.append(DeviceWorker(max_pending=4, step=generator.scheduler.step))
+        return DeviceGenerator(generator, workers[-1], prompt_lookup_tokens=settings.prompt_lookup_tokens)
+
+    yield build
+    for worker in workers:
+        worker.close()
 
 
 def test_the_trained_template_and_its_calibration_reach_the_application(
-    tmp_path: Path, decoder_folder: Path, worker: DeviceWorker
+    tmp_path: Path, decoder_folder: Path, on_device: OnDevice
 ) -> None:
     adapter = save_adapter(tmp_path / "adapter", decoder_folder)
-    settings = settings_for(tmp_path, decoder_folder, str(adapter))
-    generator = DeviceGenerator(app.wiring._generator(settings), worker)
+    generator = on_device(settings_for(tmp_path, decoder_folder, str(adapter)))
     assert generator.template == PromptTemplate()
     assert "+adapter@" in generator.id
     assert generator.count_tokens("four") == 4
@@ -81,12 +92,37 @@ def test_the_trained_template_and_its_calibration_reach_the_application(
 
 
 def test_without_adapter_the_decoder_is_shown_examples(
-    tmp_path: Path, decoder_folder: Path, worker: DeviceWorker
+    tmp_path: Path, decoder_folder: Path, on_device: OnDevice
 ) -> None:
-    settings = settings_for(tmp_path, decoder_folder, "none")
-    generator = DeviceGenerator(app.wiring._generator(settings), worker)
+    generator = on_device(settings_for(tmp_path, decoder_folder, "none"))
     assert isinstance(generator.template, FewShotTemplate)
     assert "+" not in generator.id
+
+
+def test_answers_at_once_are_what_each_is_alone_and_are_counted(
+    tmp_path: Path, decoder_folder: Path, on_device: OnDevice
+) -> None:
+    """All are started before the first is read; they draft unless the setting says not to."""
+    settings = settings_for(tmp_path, decoder_folder, "none")
+    options = GenerateOptions(12, repetition_penalty=1.2)
+    prompts = [("the same and the same", "?"), ("another one, one another", "!"), ("third", ".")]
+    generator, plain = on_device(settings), on_device(settings.model_copy(update={"prompt_lookup_tokens": 0}))
+    running = [generator.generate(prompt, options, lambda: False) for prompt in prompts]
+    together = ["".join(pieces) for pieces in running]
+    alone = ["".join(plain.generate(prompt, options, lambda: False)) for prompt in prompts]
+    assert together == alone
+    state = generator.state()
+    assert state.drafted_tokens >= state.accepted_tokens > 0
+    assert plain.state().drafted_tokens == 0
+    assert (state.running, state.waiting, state.cache_free_tokens) == (0, 0, state.cache_tokens)
+
+
+def test_a_prompt_over_the_context_is_refused_before_it_waits(
+    tmp_path: Path, decoder_folder: Path, on_device: OnDevice
+) -> None:
+    generator = on_device(settings_for(tmp_path, decoder_folder, "none"))
+    with pytest.raises(ContextOverflow):
+        generator.generate(("long " * 1000,), GenerateOptions(4), lambda: False)
 
 
 def test_an_adapter_of_another_decoder_is_a_clear_error(tmp_path: Path, decoder_folder: Path) -> None:

@@ -7,7 +7,8 @@ import itertools
 import pytest
 import torch
 
-from model.generator import MAX_BATCH, ContextOverflow, DecodingOptions, Generator
+from model.generator import ContextOverflow, DecodingOptions, Generator, Segments
+from model.scheduler import MAX_RUNNING
 from tests.model.tiny_decoders import VOCAB_SIZE, byte_tokenizer, load_tiny
 
 PROMPT = [256, *b"Question: what is a footnote?"]
@@ -99,7 +100,7 @@ def test_only_allowed_markers_are_written(tiny):
 
 def test_cancelling_stops_between_tokens_and_before_prefill(tiny):
     calls = itertools.count()
-    pieces = list(tiny.generate(PROMPT, DecodingOptions(40), cancelled=lambda: next(calls) >= 4))
+    pieces = list(tiny.generate(PROMPT, DecodingOptions(40), cancelled=lambda: next(calls) >= 3))
     assert len(pieces) == 3
     assert pieces[-1].finish_reason is None
     assert list(tiny.generate(PROMPT, DecodingOptions(4), cancelled=lambda: True)) == []
@@ -112,9 +113,30 @@ def test_a_reader_who_walks_away_frees_the_cache(tiny):
     pieces.close()
 
 
+def test_two_readers_in_one_thread_share_the_steps_and_miss_nothing(tiny):
+    """One is read to its end while the other, which runs along, is not looked at."""
+    prompts = [PROMPT, PROMPT[:9]]
+    expected = [list(tiny.generate(prompt, DecodingOptions(12))) for prompt in prompts]
+    first, second = (tiny.generate(prompt, DecodingOptions(12)) for prompt in prompts)
+    start = next(second)
+    assert tokens_of(first) == tokens_of(expected[0])
+    assert tokens_of([start, *second]) == tokens_of(expected[1])
+
+
+def test_a_batch_that_fails_raises_and_frees_the_cache(tiny, monkeypatch):
+    def fail(*_, **__):
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr(tiny.runner, "extend", fail)
+    with pytest.raises(MemoryError):
+        tiny.generate_batch([PROMPT, PROMPT[:9]], DecodingOptions(4))
+    with pytest.raises(MemoryError):
+        list(tiny.generate(PROMPT, DecodingOptions(4)))
+
+
 @pytest.mark.parametrize("options", [DecodingOptions(20), DecodingOptions(20, temperature=1.0, seed=3)])
 def test_a_batch_of_unequal_prompts_equals_single_answers(tiny, options):
-    prompts = [PROMPT[: 1 + length % len(PROMPT)] for length in range(0, 7 * (MAX_BATCH + 1), 7)]
+    prompts = [PROMPT[: 1 + length % len(PROMPT)] for length in range(0, 7 * (MAX_RUNNING + 1), 7)]
     single = ["".join(piece.text for piece in tiny.generate(prompt, options)) for prompt in prompts]
     assert tiny.generate_batch(prompts, options) == single
 
@@ -162,7 +184,12 @@ def test_a_prompt_over_the_context_is_refused_at_once(tiny):
     assert len(list(tiny.generate([1] * 250, DecodingOptions(6)))) == 6
 
 
-@pytest.mark.parametrize("prompt", [[], [VOCAB_SIZE], [-1]])
+def test_beams_are_not_for_the_scheduler(tiny):
+    with pytest.raises(ValueError, match="does not search beams"):
+        tiny.prepare(PROMPT, DecodingOptions(1, beams=2))
+
+
+@pytest.mark.parametrize("prompt", [[], [VOCAB_SIZE], [-1], Segments(("a", ""), "block")])
 def test_prompts_that_are_no_tokens_are_refused(tiny, prompt):
-    with pytest.raises(ValueError, match="a prompt needs"):
+    with pytest.raises(ValueError, match="needs one token or more"):
         tiny.generate(prompt, DecodingOptions(1))

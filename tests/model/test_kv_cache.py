@@ -93,6 +93,57 @@ def test_a_fork_shares_blocks_until_it_writes():
     assert keys[0, 0, -2:, 0].tolist() == [1.0, 9.0]
 
 
+def test_a_cut_sequence_forgets_its_end_and_gives_blocks_back():
+    cache = new_cache()
+    sequence = cache.open()
+    append(cache, [sequence], [BLOCK_TOKENS + 2], 1)
+    append(cache, [sequence], [BLOCK_TOKENS], 2)
+    cache.truncate(sequence, BLOCK_TOKENS + 3)
+    cache.check_integrity()
+    assert (sequence.length_tokens, cache.free_blocks) == (BLOCK_TOKENS + 3, 2)
+    keys, _ = append(cache, [sequence], [1], 5)
+    assert keys[0, 0, -4:, 0].tolist() == [1.0, 1.0, 2.0, 5.0]
+    cache.truncate(sequence, BLOCK_TOKENS)
+    assert cache.free_blocks == 3
+    cache.truncate(sequence, 0)
+    cache.check_integrity()
+    assert cache.free_blocks == 4
+
+
+def test_cutting_a_fork_leaves_the_other_as_it_was():
+    """The cut falls into a block that both read: what is written next goes into a copy."""
+    cache = new_cache(blocks=5)
+    parent = cache.open()
+    append(cache, [parent], [BLOCK_TOKENS + 4], 1)
+    child = cache.fork(parent)
+    cache.truncate(child, BLOCK_TOKENS - 1)
+    cache.check_integrity()
+    append(cache, [child], [3], 7)
+    cache.check_integrity()
+    assert set(child.blocks).isdisjoint(parent.blocks)
+    assert cache.read(parent, 0)[0][0, :, 0, 0].tolist() == [1.0] * (BLOCK_TOKENS + 4)
+    assert cache.read(child, 0)[0][0, :, 0, 0].tolist() == [1.0] * (BLOCK_TOKENS - 1) + [7.0] * 3
+
+
+@pytest.mark.parametrize("length_tokens", [-1, 6])
+def test_a_cut_outside_the_sequence_is_refused(length_tokens):
+    cache = new_cache()
+    sequence = cache.open()
+    append(cache, [sequence], [5], 1)
+    with pytest.raises(ValueError, match="5 tokens cannot be cut"):
+        cache.truncate(sequence, length_tokens)
+    cache.check_integrity()
+
+
+def test_integrity_notices_a_block_too_many():
+    cache = new_cache()
+    sequence = cache.open()
+    append(cache, [sequence], [BLOCK_TOKENS + 1], 1)
+    sequence.length_tokens = BLOCK_TOKENS
+    with pytest.raises(ValueError, match="more or fewer blocks"):
+        cache.check_integrity()
+
+
 def test_a_full_cache_refuses_and_stays_as_it_was():
     cache = new_cache(blocks=2)
     first, second = cache.open(), cache.open()
@@ -113,7 +164,7 @@ def test_random_use_keeps_integrity_and_returns_every_block():
     cache = new_cache(blocks=12)
     sequences = []
     for _ in range(300):
-        action = choose.choice(("open", "grow", "grow", "fork", "close"))
+        action = choose.choice(("open", "grow", "grow", "fork", "cut", "close"))
         if action == "open":
             sequences.append(cache.open())
         elif sequences and action == "grow":
@@ -123,6 +174,9 @@ def test_random_use_keeps_integrity_and_returns_every_block():
                 action = "close"
         elif sequences and action == "fork":
             sequences.append(cache.fork(choose.choice(sequences)))
+        elif sequences and action == "cut":
+            sequence = choose.choice(sequences)
+            cache.truncate(sequence, choose.randint(0, sequence.length_tokens))
         if sequences and action == "close":
             cache.close(sequences.pop(choose.randrange(len(sequences))))
         cache.check_integrity()

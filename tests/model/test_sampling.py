@@ -68,10 +68,13 @@ def test_a_low_temperature_is_almost_greedy():
         {"beams": 17},
         {"stop": ("",)},
         {"beams": 2, "temperature": 1.0},
+        {"prompt_lookup": -1},
+        {"prompt_lookup": 17},
+        {"beams": 2, "prompt_lookup": 1},
     ],
 )
 def test_options_out_of_bounds_are_refused(options):
-    with pytest.raises(ValueError, match=r"out of bounds|does not sample"):
+    with pytest.raises(ValueError, match=r"out of bounds|does not sample|does not draft"):
         DecodingOptions(**{"max_new_tokens": 1, **options})
 
 

@@ -9,7 +9,7 @@ import torch
 
 from model.decoder import Decoder
 from model.decoder_runner import DecoderRunner
-from model.decoder_tokenizer import PromptMask
+from model.decoder_tokenizer import PromptMask, PromptTokens
 from model.generator import never
 from model.passage_store import PassageStore, StoredPassage
 from model.train.answers.packing import Branch, Pack, PackedPast, lay_out
@@ -33,6 +33,10 @@ def some_pack(mask: PromptMask, branches: int = 3) -> Pack:
         [Branch(words(chance, 5 + number), words(chance, 3)) for number in range(branches)],
         mask,
     )
+
+
+def stitched_prompt(pack: Pack, question: list[int]) -> PromptTokens:
+    return PromptTokens([pack.preamble, *pack.passages, question], "block")
 
 
 def packed_logits(decoder: Decoder, pack: Pack) -> torch.Tensor:
@@ -59,7 +63,7 @@ def test_stitching_computes_what_training_packed(decoder: Decoder) -> None:
     together = packed_logits(decoder, pack)
     stitched = []
     for branch in pack.branches:
-        sequence, logits = runner.prefill_stitched(pack.preamble, pack.passages, branch.prompt, never)
+        sequence, logits = runner.read(stitched_prompt(pack, branch.prompt), never)
         stitched.append(logits)
         for token in branch.target[:-1]:
             stitched.append(runner.advance([sequence], [token])[0])
@@ -74,9 +78,9 @@ def test_a_passage_read_elsewhere_is_as_good_as_new(decoder: Decoder) -> None:
     warm, cold = DecoderRunner(decoder, 1024), DecoderRunner(decoder, 1024)
     pack = some_pack("block", 1)
     prompt = pack.branches[0].prompt
-    warm.prefill_stitched(pack.preamble, pack.passages[::-1], prompt, never)
-    first = warm.prefill_stitched(pack.preamble, pack.passages, prompt, never)[1]
-    again = cold.prefill_stitched(pack.preamble, pack.passages, prompt, never)[1]
+    warm.read(PromptTokens([pack.preamble, *pack.passages[::-1], prompt], "block"), never)
+    first = warm.read(stitched_prompt(pack, prompt), never)[1]
+    again = cold.read(stitched_prompt(pack, prompt), never)[1]
     torch.testing.assert_close(first, again, atol=0, rtol=0)
     assert warm.passages.misses == 4
 
@@ -84,7 +88,7 @@ def test_a_passage_read_elsewhere_is_as_good_as_new(decoder: Decoder) -> None:
 def test_stitching_one_text_is_plain_prefill(decoder: Decoder) -> None:
     runner = DecoderRunner(decoder, 1024)
     pack = some_pack("block", 1)
-    stitched = runner.prefill_stitched(pack.preamble, [], pack.branches[0].prompt, never)[1]
+    stitched = runner.read(PromptTokens([pack.preamble, pack.branches[0].prompt], "block"), never)[1]
     plain = runner.prefill(pack.preamble + pack.branches[0].prompt, never)[1]
     torch.testing.assert_close(stitched, plain, atol=1e-4, rtol=1e-4)
 
@@ -96,7 +100,7 @@ def test_stitched_and_plain_sequences_advance_together(decoder: Decoder) -> None
 
     def both() -> list[tuple[object, torch.Tensor]]:
         plain = runner.prefill(pack.preamble + prompt, never)
-        return [runner.prefill_stitched(pack.preamble, pack.passages, prompt, never), plain]
+        return [runner.read(stitched_prompt(pack, prompt), never), plain]
 
     apart = [runner.advance([sequence], [9])[0] for sequence, _ in both()]  # type: ignore[list-item]
     together = runner.advance([sequence for sequence, _ in both()], [9, 9])  # type: ignore[misc]

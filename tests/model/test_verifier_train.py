@@ -17,6 +17,7 @@ from model.claim_verifier import ClaimVerifier
 from model.encoder import load_encoder
 from model.registry import (
     RERANKER_FILE,
+    VERIFIER_FILE,
     resolve_encoder,
     resolve_verifier,
 )
@@ -59,6 +60,7 @@ from model.train.verifier import (
     train,
 )
 from model.verifier import make_rows
+from model.verifier_file import load_verifier
 from tests.model.invented_claims import write_claims
 from tests.model.tiny import write_encoder
 
@@ -300,7 +302,7 @@ def test_upper_blocks_come_from_the_reranker_and_lower_ones_from_the_encoder(
     encoder: Path, reranker: Path
 ) -> None:
     tokenizer = EncoderTokenizer.load(encoder / "tokenizer.json")
-    model = build_network(resolve_encoder(str(encoder)), str(reranker), tokenizer.id, frozen_layers=1)
+    model, _ = build_network(resolve_encoder(str(encoder)), str(reranker), tokenizer.id, frozen_layers=1)
     plain = load_encoder(encoder).state_dict()
     state = model.encoder.state_dict()
     assert torch.equal(state["blocks.0.mlp_in.bias"], plain["blocks.0.mlp_in.bias"])
@@ -312,7 +314,7 @@ def make_trainer(data: Path, encoder: Path, work: Path, recipe: VerifierRecipe =
     torch.manual_seed(recipe.seed)
     tokenizer = EncoderTokenizer.load(encoder / "tokenizer.json")
     material, _ = load_material(data)
-    model = build_network(resolve_encoder(str(encoder)), "encoder", tokenizer.id, recipe.frozen_layers)
+    model, _ = build_network(resolve_encoder(str(encoder)), "encoder", tokenizer.id, recipe.frozen_layers)
     monitor = held_out(material["dev"], recipe.monitor_claims, recipe.seed)
     return VerifierTrainer(material["train"], monitor, model, tokenizer, recipe, work)
 
@@ -330,6 +332,11 @@ def test_the_artifact_of_a_run_loads_in_the_scorer(
     assert "| test | all |" in (out / "README.md").read_text()
     scores = ClaimVerifier.load(str(out), encoder=str(encoder), device="cpu").verify(PAIRS)
     np.testing.assert_allclose(scores.sum(1), 1.0, rtol=1e-5)
+    tokenizer = EncoderTokenizer.load(encoder / "tokenizer.json")
+    model, is_verifier = build_network(resolve_encoder(str(encoder)), str(out), tokenizer.id, frozen_layers=1)
+    assert is_verifier
+    loaded = load_verifier(out / VERIFIER_FILE, resolve_encoder(str(encoder)), tokenizer.id).model
+    assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in loaded.state_dict().items())
 
 
 def test_training_lowers_the_loss_and_leaves_the_frozen_part_alone(

@@ -21,7 +21,6 @@ from model.attention import AttentionMask
 from model.config import DecoderConfig
 from model.decoder_tokenizer import PromptMask
 
-
 USUAL_TOKENS = 8  # of a short answer with its marker
 
 

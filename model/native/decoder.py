@@ -1,0 +1,243 @@
+"""A decoder's weights in 8 bits behind the native step: the fast path for a few new tokens at a time."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from model.config import DecoderConfig
+from model.decoder import Block, Decoder
+from model.kv_cache import BLOCK_TOKENS, CacheStep, KVCache
+from model.layers import RMSNorm, inverse_frequencies
+from model.native.library import NativeUnavailable, load_library
+from model.native.packing import GROUP, CMatrix, PackedMatrix, fits, pack
+from model.scores import Estimate, Scores
+
+log = logging.getLogger(__name__)
+
+Decode = Literal["auto", "native", "plain"]
+MAX_ROWS = 64  # new tokens of all sequences together; more are faster as one large product
+
+
+class _CLayer(ctypes.Structure):
+    _fields_ = (
+        *((name, CMatrix) for name in ("qkv", "output", "gate_up", "down")),
+        *(
+            (name, ctypes.c_void_p)
+            for name in (
+                "attention_norm",
+                "mlp_norm",
+                "after_attention",
+                "after_mlp",
+                "query_norm",
+                "key_norm",
+                "frequencies",
+            )
+        ),
+        ("window", ctypes.c_int64),
+    )
+
+
+class _CModel(ctypes.Structure):
+    _fields_ = (
+        *(
+            (name, ctypes.c_int64)
+            for name in ("layers", "width", "heads", "key_heads", "head_width", "mlp_width", "silu")
+        ),
+        ("epsilon", ctypes.c_float),
+        ("scale", ctypes.c_float),
+        ("layer", ctypes.c_void_p),
+        ("final_norm", ctypes.c_void_p),
+    )
+
+
+class _CCache(ctypes.Structure):
+    _fields_ = (
+        ("keys", ctypes.c_void_p),
+        ("values", ctypes.c_void_p),
+        ("blocks", ctypes.c_int64),
+        ("is_bfloat16", ctypes.c_int64),
+    )
+
+
+class _CRow(ctypes.Structure):
+    _fields_ = (("table", ctypes.c_void_p), ("position", ctypes.c_int64))
+
+
+class NativeDecoder:
+    """Hidden states and logits of up to MAX_ROWS new tokens, from weights in 8 bits.
+
+    Weights and activations are rounded in groups of 32 (as llama.cpp's Q8_0), everything between the
+    products is float32. The weights are copied once; the decoder that they come from stays as it is.
+    """
+
+    def __init__(self, decoder: Decoder, folder: Path) -> None:
+        """`folder` keeps the built library. Raises NativeUnavailable, with the reason."""
+        _check(decoder)
+        self._library = load_library(folder)
+        self._decoder = decoder  # for its embedding
+        self._kept: list[object] = []  # tensors and matrices that native pointers lead to
+        self._width, self._config = decoder.config.width, decoder.config
+        layers = [self._layer(cast(Block, block)) for block in decoder.blocks]
+        self._layers = (_CLayer * len(layers))(*layers)
+        self._model = self._c_model(decoder)
+        head = decoder.embedding.weight if decoder.head is None else decoder.head.weight
+        self.head, self.coarse_head = pack(head), pack(head, bits=4)
+        self._c_head, self._c_coarse_head = self.head.c(), self.coarse_head.c()
+        self._team = ctypes.c_void_p(self._library.footnote_team(ctypes.c_int64(torch.get_num_threads())))
+        weakref.finalize(self, self._library.footnote_end, self._team)
+
+    @property
+    def bytes(self) -> int:
+        """Weights that one step reads, but for the few scores that are computed again."""
+        return self.coarse_head.bytes + sum(
+            each.bytes for each in self._kept if isinstance(each, PackedMatrix)
+        )
+
+    @torch.inference_mode()
+    def hidden(self, tokens: Sequence[int], step: CacheStep) -> Tensor:
+        """Final normed states float32 [N, C] of new tokens [N], sequence by sequence.
+
+        Raises ValueError for more than MAX_ROWS.
+        """
+        if len(tokens) > MAX_ROWS:
+            raise ValueError(f"{len(tokens)} tokens are more than the {MAX_ROWS} of a native step")
+        x = self._decoder.embed(torch.tensor([tokens]))[0].float().contiguous()
+        out = torch.empty_like(x)
+        tables = [(ctypes.c_int32 * len(table))(*table) for table in step.tables]
+        rows = (_CRow * len(tokens))(
+            *(
+                _CRow(ctypes.addressof(table), start + offset)
+                for table, start, count in zip(tables, step.starts, step.counts, strict=True)
+                for offset in range(count)
+            )
+        )
+        self._library.footnote_hidden(
+            self._team,
+            ctypes.byref(self._model),
+            ctypes.byref(_c_cache(step.cache)),
+            rows,
+            ctypes.c_int64(len(tokens)),
+            _address(x),
+            _address(out),
+        )
+        return out
+
+    @torch.inference_mode()
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Next-token scores float32 [..., V] of states [..., C]."""
+        x = hidden.float().reshape(-1, self._width).contiguous()
+        scores = x.new_empty(len(x), self._c_head.outputs)
+        self._library.footnote_scores(
+            self._team, ctypes.byref(self._c_head), ctypes.c_int64(len(x)), _address(x), _address(scores)
+        )
+        return scores.view(*hidden.shape[:-1], -1)
+
+    @torch.inference_mode()
+    def best_scores(self, hidden: Tensor) -> Scores:
+        """Next-token scores of states [N, C]: the highest as `logits` has them, the others from 4 bits."""
+        x = hidden.float().contiguous()
+        scores, floors = x.new_empty(len(x), self._c_head.outputs), x.new_empty(len(x))
+        self._library.footnote_best_scores(
+            self._team,
+            ctypes.byref(self._c_head),
+            ctypes.byref(self._c_coarse_head),
+            ctypes.c_int64(len(x)),
+            _address(x),
+            _address(scores),
+            _address(floors),
+        )
+        return Scores(scores, Estimate(floors, lambda row: self.logits(x[row])))
+
+    def _layer(self, block: Block) -> _CLayer:
+        attention, norms = block.attention, block.attention.qk_norm
+        rotary = self._config.rotary_of(attention.layer)
+        frequencies = inverse_frequencies(rotary, self._config.head_width)
+        return _CLayer(
+            *map(self._matrix, (attention.qkv, attention.output, block.mlp.gate_up, block.mlp.down)),
+            self._pointer(block.attention_norm.weight),
+            self._pointer(block.mlp_norm.weight),
+            self._norm_pointer(block.after_attention),
+            self._norm_pointer(block.after_mlp),
+            None if norms is None else self._pointer(norms.weight[0]),
+            None if norms is None else self._pointer(norms.weight[1]),
+            self._pointer(frequencies),
+            attention.window or 0,
+        )
+
+    def _c_model(self, decoder: Decoder) -> _CModel:
+        config = decoder.config
+        return _CModel(
+            config.layers,
+            config.width,
+            config.heads,
+            config.key_value_heads,
+            config.head_width,
+            config.mlp_width,
+            config.activation == "silu",
+            config.norm_epsilon,
+            config.attention_scale,
+            ctypes.addressof(self._layers),
+            self._pointer(decoder.norm.weight),
+        )
+
+    def _matrix(self, linear: nn.Linear) -> CMatrix:
+        packed = pack(linear.weight, linear.bias)
+        self._kept.append(packed)
+        return packed.c()
+
+    def _norm_pointer(self, norm: nn.Module) -> int | None:
+        return self._pointer(norm.weight) if isinstance(norm, RMSNorm) else None
+
+    def _pointer(self, values: Tensor) -> int:
+        kept = values.detach().float().contiguous()
+        self._kept.append(kept)
+        return kept.data_ptr()
+
+
+def _address(values: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(values.data_ptr())
+
+
+def _c_cache(cache: KVCache) -> _CCache:
+    is_bfloat16 = cache.keys.dtype == torch.bfloat16
+    return _CCache(cache.keys.data_ptr(), cache.values.data_ptr(), cache.keys.shape[1], is_bfloat16)
+
+
+def _check(decoder: Decoder) -> None:
+    """Raise NativeUnavailable for shapes and places that the native step does not know."""
+    config: DecoderConfig = decoder.config
+    if decoder.embedding.weight.device.type != "cpu":
+        raise NativeUnavailable("the decoder is not on the CPU")
+    if config.head_width % GROUP or config.mlp_width % GROUP or config.width % GROUP:
+        raise NativeUnavailable(f"widths of {config} do not divide by {GROUP}")
+    linears: Sequence[nn.Linear | nn.Embedding] = [
+        each for each in decoder.modules() if isinstance(each, nn.Linear)
+    ]
+    if not all(fits(*each.weight.shape) for each in (*linears, decoder.embedding)):
+        raise NativeUnavailable("a matrix does not divide into panels of 16 outputs and 32 inputs")
+    if BLOCK_TOKENS != 64:
+        raise NativeUnavailable("the native step is written for cache blocks of 64 tokens")
+
+
+def native_decoder(decoder: Decoder, folder: Path, decode: Decode) -> NativeDecoder | None:
+    """The native steps of a decoder, or None for plain torch.
+
+    `auto` says in the log why there are none; `native` raises NativeUnavailable.
+    """
+    if decode == "plain":
+        return None
+    try:
+        return NativeDecoder(decoder, folder)
+    except NativeUnavailable as reason:
+        if decode == "native":
+            raise
+        log.warning("answers are decoded by plain torch: %s", reason)
+        return None

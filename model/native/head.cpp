@@ -1,0 +1,160 @@
+// The head: the largest matrix of a small model, of which only the best scores matter.
+//
+// First every score is estimated from 4-bit codes, with the spread of its error (codes err evenly within their step,
+// so the variance is known). Panels in which some score may still be the highest are then computed in 8 bits. What
+// is left out is certainly lower than `floor`, to SIGMAS standard deviations.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "products.h"
+#include "team.h"
+
+namespace footnote {
+
+constexpr float SIGMAS = 6.0f;
+
+struct Estimates {
+    std::vector<float> upper;     // [rows, N]
+    std::vector<float> lowest;    // [threads, rows]: the highest lower bound that each thread has seen
+};
+
+// Sums of squared inputs of every group.
+std::vector<float> energies(const Codes& x, int64_t rows) {
+    std::vector<float> sums(rows * x.inputs / GROUP);
+    for (size_t group = 0; group < sums.size(); ++group) {
+        int32_t sum = 0;
+        for (int i = 0; i < GROUP; ++i) {
+            const int32_t code = x.codes[group * GROUP + i];
+            sum += code * code;
+        }
+        sums[group] = float(sum) * x.scales[group] * x.scales[group];
+    }
+    return sums;
+}
+
+// Scores of one panel from codes 0..15 around 8, two in a byte, and the variance of their errors.
+template <int ROWS>
+void estimate_panel(const Matrix& m, int64_t panel, const Codes& x, const std::vector<float>& energy, int64_t row,
+                    float* scores, float* variances) {
+    const int64_t groups = m.inputs / GROUP;
+    const uint8_t* codes = m.codes + panel * PANEL * m.inputs / 2;
+    const uint16_t* scales = m.scales + panel * PANEL * groups;
+    const __m512i low_nibbles = _mm512_set1_epi8(0x0f);
+    __m512 sums[ROWS], spreads[ROWS];
+    for (int r = 0; r < ROWS; ++r) sums[r] = spreads[r] = _mm512_setzero_ps();
+    for (int64_t g = 0; g < groups; ++g, codes += PANEL * GROUP / 2, scales += PANEL) {
+        __m512i dots[ROWS];
+        for (int r = 0; r < ROWS; ++r) dots[r] = _mm512_set1_epi32(x.offsets[(row + r) * groups + g] / 16);
+        for (int pair = 0; pair < GROUP / 8; ++pair) {
+            const __m512i both = _mm512_loadu_si512(codes + pair * 64);
+            const __m512i low = _mm512_and_si512(both, low_nibbles);
+            const __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), low_nibbles);
+            for (int r = 0; r < ROWS; ++r) {
+                int32_t eight[2];
+                std::memcpy(eight, &x.codes[(row + r) * m.inputs + g * GROUP + pair * 8], 8);
+                dots[r] = _mm512_dpbusd_epi32(dots[r], low, _mm512_set1_epi32(eight[0]));
+                dots[r] = _mm512_dpbusd_epi32(dots[r], high, _mm512_set1_epi32(eight[1]));
+            }
+        }
+        const __m512 scale = _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(scales)));
+        const __m512 squared = _mm512_mul_ps(scale, scale);
+        for (int r = 0; r < ROWS; ++r) {
+            const int64_t group = (row + r) * groups + g;
+            const __m512 step = _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[group]));
+            sums[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[r]), step, sums[r]);
+            spreads[r] = _mm512_fmadd_ps(squared, _mm512_set1_ps(energy[group]), spreads[r]);
+        }
+    }
+    for (int r = 0; r < ROWS; ++r) {
+        _mm512_storeu_ps(scores + r * m.outputs, sums[r]);
+        _mm512_storeu_ps(variances + r * PANEL, _mm512_mul_ps(spreads[r], _mm512_set1_ps(1.0f / 12)));
+    }
+}
+
+using EstimatePanel = void (*)(const Matrix&, int64_t, const Codes&, const std::vector<float>&, int64_t, float*, float*);
+constexpr EstimatePanel ESTIMATES[TILE_ROWS] = {estimate_panel<1>, estimate_panel<2>, estimate_panel<3>,
+                                                estimate_panel<4>, estimate_panel<5>, estimate_panel<6>,
+                                                estimate_panel<7>, estimate_panel<8>};
+
+// Estimated scores and their upper bounds for this thread's panels.
+void estimate(int index, const Matrix& m, Part panels, const Codes& x, const std::vector<float>& energy, int64_t rows,
+              float* scores, Estimates& found) {
+    float variances[TILE_ROWS * PANEL];
+    float* lowest = &found.lowest[index * rows];
+    std::fill(lowest, lowest + rows, -INFINITY);
+    for (int64_t panel = panels.first; panel < panels.last; ++panel)
+        for (int64_t row = 0; row < rows; row += TILE_ROWS) {
+            const int64_t count = std::min<int64_t>(TILE_ROWS, rows - row);
+            float* to = scores + row * m.outputs + panel * PANEL;
+            ESTIMATES[count - 1](m, panel, x, energy, row, to, variances);
+            for (int64_t r = 0; r < count; ++r) {
+                const __m512 score = _mm512_loadu_ps(to + r * m.outputs);
+                const __m512 spread =
+                    _mm512_mul_ps(_mm512_sqrt_ps(_mm512_loadu_ps(variances + r * PANEL)), _mm512_set1_ps(SIGMAS));
+                _mm512_storeu_ps(&found.upper[(row + r) * m.outputs + panel * PANEL], _mm512_add_ps(score, spread));
+                lowest[row + r] = std::max(lowest[row + r], _mm512_reduce_max_ps(_mm512_sub_ps(score, spread)));
+            }
+        }
+}
+
+// Computes again, in 8 bits, this thread's panels in which some row may have its highest score.
+void refine(const Matrix& m, Part panels, const Codes& x, int64_t rows, const float* floors, float* scores,
+            const Estimates& found) {
+    for (int64_t panel = panels.first; panel < panels.last; ++panel) {
+        bool wanted = false;
+        for (int64_t r = 0; r < rows && !wanted; ++r) {
+            const __m512 upper = _mm512_loadu_ps(&found.upper[r * m.outputs + panel * PANEL]);
+            wanted = _mm512_cmp_ps_mask(upper, _mm512_set1_ps(floors[r]), _CMP_GE_OQ) != 0;
+        }
+        if (wanted) panel_of(m, panel, x, rows, scores + panel * PANEL, m.outputs);
+    }
+}
+
+}  // namespace footnote
+
+using namespace footnote;
+
+extern "C" {
+
+void* footnote_team(int64_t threads) { return new Team(int(threads)); }
+
+void footnote_end(void* team) { delete static_cast<Team*>(team); }
+
+// x [rows, K] to scores [rows, N], all in 8 bits.
+void footnote_scores(void* team, const Matrix* matrix, int64_t rows, const float* x, float* scores) {
+    Team& threads = *static_cast<Team*>(team);
+    const Codes codes(rows, matrix->inputs, x);
+    threads.run([&](int index) {
+        product(*matrix, codes, rows, part_of(matrix->outputs / PANEL, 1, index, threads.size()), scores);
+    });
+}
+
+// x [rows, K] to scores [rows, N], of which those at `floors` [rows] and above are in 8 bits; none that is left
+// at its estimate is higher than that.
+void footnote_best_scores(void* team, const Matrix* fine, const Matrix* coarse, int64_t rows, const float* x,
+                          float* scores, float* floors) {
+    Team& threads = *static_cast<Team*>(team);
+    const Codes codes(rows, fine->inputs, x);
+    const std::vector<float> energy = energies(codes, rows);
+    static thread_local Estimates found;  // a megabyte a row, kept from step to step
+    Estimates& estimates = found;
+    estimates.upper.resize(rows * fine->outputs);
+    estimates.lowest.resize(threads.size() * rows);
+    threads.run([&](int index) {
+        const Part panels = part_of(fine->outputs / PANEL, 1, index, threads.size());
+        estimate(index, *coarse, panels, codes, energy, rows, scores, estimates);
+        threads.barrier();
+        if (index == 0)
+            for (int64_t r = 0; r < rows; ++r) {
+                floors[r] = -INFINITY;
+                for (int each = 0; each < threads.size(); ++each)
+                    floors[r] = std::max(floors[r], estimates.lowest[each * rows + r]);
+            }
+        threads.barrier();
+        refine(*fine, panels, codes, rows, floors, scores, estimates);
+    });
+}
+}

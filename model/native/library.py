@@ -1,0 +1,85 @@
+"""Builds the C++ sources of this folder once for this machine and loads them.
+
+The library is kept by the checksum of the sources, the compiler and the processor's features: a folder that
+moves to another machine is built anew there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import torch
+
+SOURCES = Path(__file__).parent
+FLAGS = ("-std=c++20", "-O3", "-march=native", "-shared", "-fPIC", "-pthread")
+BUILD_SECONDS = 180
+NEEDED = ("avx512_f", "avx512_bw", "avx512_vnni")  # as torch names them
+
+
+class NativeUnavailable(RuntimeError):
+    """This machine cannot run or build the native step; the message says why."""
+
+
+def load_library(folder: Path) -> ctypes.CDLL:
+    """The library, built into `folder` unless it is there; raises NativeUnavailable."""
+    check_processor()
+    return _open(_built(folder))
+
+
+def check_processor() -> None:
+    """Raise NativeUnavailable unless the processor has the instructions that the source is written in."""
+    capabilities = torch.cpu.get_capabilities()
+    missing = [name for name in NEEDED if not capabilities.get(name)]
+    if missing:
+        raise NativeUnavailable(f"the processor has no {', '.join(missing)}")
+
+
+@cache
+def _open(path: Path) -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise NativeUnavailable(f"{path} cannot be loaded: {error}") from error
+    library.footnote_team.restype = ctypes.c_void_p
+    return library
+
+
+def _built(folder: Path) -> Path:
+    compiler = shutil.which(os.environ.get("CXX", "c++"))
+    if compiler is None:
+        raise NativeUnavailable("there is no C++ compiler: install g++, or set CXX")
+    path = folder / f"decoder-step-{_key(compiler)}.so"
+    if not path.is_file():
+        _build(compiler, path)
+    return path
+
+
+def _key(compiler: str) -> str:
+    version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
+    features = repr(sorted(torch.cpu.get_capabilities().items())).encode()
+    digest = hashlib.sha256(repr(FLAGS).encode() + version + features)
+    for path in sorted((*SOURCES.glob("*.h"), *SOURCES.glob("*.cpp"))):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _build(compiler: str, path: Path) -> None:
+    """Compile beside the target and rename: two processes that build at once do not disturb each other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        made = Path(scratch) / path.name
+        command = [compiler, *FLAGS, "-o", str(made), *map(str, sorted(SOURCES.glob("*.cpp")))]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            raise NativeUnavailable(f"{compiler} took more than {BUILD_SECONDS} s") from None
+        if done.returncode != 0:
+            raise NativeUnavailable(f"{compiler} failed: {done.stderr.strip()[-400:]}")
+        made.replace(path)

@@ -1,0 +1,53 @@
+"""Logits of which only the best need to be right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is known of estimated logits."""
+
+    floors: Tensor  # float32 [N]: logits at this and above are exact; what the others estimate lies below
+    exact: Callable[[int], Tensor]  # the row's logits float32 [V] without estimates
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Next-token logits of N positions."""
+
+    logits: Tensor  # float32 [N, V]
+    estimate: Estimate | None = None  # None: all logits are exact
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+    def choose(self, row: int, pick: Callable[[Tensor], int]) -> tuple[int, Tensor]:
+        """The token that `pick` takes from a row's logits, and those logits.
+
+        `pick` may lower or forbid tokens. If what it then takes is no better than what is estimated, it
+        picks again from exact logits; so the token is always the one that exact logits give.
+        """
+        logits = self.logits[row]
+        token = pick(logits)
+        if self.estimate is None or float(logits[token]) >= float(self.estimate.floors[row]):
+            return token, logits
+        logits = self.estimate.exact(row)
+        return pick(logits), logits
+
+    def split(self, counts: Sequence[int]) -> Iterator[Scores]:
+        """Consecutive rows, so many each."""
+        first = 0
+        for count in counts:
+            yield Scores(self.logits[first : first + count], self._of_rows(first, first + count))
+            first += count
+
+    def _of_rows(self, first: int, last: int) -> Estimate | None:
+        if self.estimate is None:
+            return None
+        exact = self.estimate.exact
+        return Estimate(self.estimate.floors[first:last], lambda row: exact(first + row))

@@ -1,0 +1,311 @@
+"""The native decode step against plain torch: the same network, its weights and activations in 8 bits."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.config import DecoderConfig, RotaryConfig
+from model.decoder import Decoder
+from model.decoder_runner import DecoderRunner
+from model.kv_cache import CachedSequence, KVCache
+from model.native import library
+from model.native.decoder import MAX_ROWS, NativeDecoder
+from model.native.library import NativeUnavailable, check_processor
+from model.native.packing import GROUP, pack
+
+CPU = torch.device("cpu")
+NEAR = 0.9995  # cosine; a few activations on the border between two codes fall to the other side
+LLAMA = DecoderConfig(
+    family="llama",
+    vocab_size=272,
+    width=64,
+    heads=4,
+    key_value_heads=2,
+    head_width=32,
+    mlp_width=96,
+    max_tokens=4096,
+    norm_epsilon=1e-6,
+    activation="silu",
+    attention_scale=32**-0.5,
+    rotary=RotaryConfig(base=1e4),
+    windows=(None,) * 4,
+)
+CONFIGS = {
+    "llama": LLAMA,
+    "biases": replace(LLAMA, qkv_bias=True, output_bias=True, mlp_bias=True),
+    "one key head": replace(LLAMA, key_value_heads=1, tied_embeddings=True),
+    "windows": replace(LLAMA, windows=(70, None, 70, 5), local_rotary=RotaryConfig(base=100.0)),
+    "gemma": replace(
+        LLAMA,
+        activation="gelu_tanh",
+        qk_norm=True,
+        sandwich_norms=True,
+        tied_embeddings=True,
+        windows=(70, 70, None, 70),
+        local_rotary=RotaryConfig(base=100.0),
+        embedding_scale=8.0,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    try:
+        check_processor()
+    except NativeUnavailable as reason:
+        pytest.skip(str(reason))
+    return tmp_path_factory.mktemp("native")
+
+
+@pytest.fixture(params=CONFIGS)
+def pair(request: pytest.FixtureRequest, folder: Path) -> tuple[Decoder, NativeDecoder]:
+    decoder = random_decoder(CONFIGS[request.param])
+    return decoder, NativeDecoder(decoder, folder)
+
+
+def random_decoder(config: DecoderConfig) -> Decoder:
+    """Weights that 8 bits hold exactly, so that only activations are rounded."""
+    torch.manual_seed(3)
+    decoder = Decoder.uninitialised(config, dtype=torch.float32, device=CPU)
+    for name, parameter in decoder.named_parameters():
+        nn.init.normal_(parameter, mean=1.0 if "norm" in name else 0.0, std=0.15)
+        if parameter.ndim == 2 and "norm" not in name:
+            parameter.copy_(pack(parameter).weight())
+    return decoder
+
+
+class RoundedLinear(nn.Module):
+    """A linear layer that rounds its input as the native step does: in groups, to 8 bits."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.linear = linear
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(rounded(x.float()).to(x.dtype))
+
+
+def rounded(x: Tensor) -> Tensor:
+    grouped = x.unflatten(-1, (-1, GROUP))
+    scales = (grouped.abs().amax(dim=-1, keepdim=True) / 127).clamp(min=1e-30)
+    return ((grouped / scales).round() * scales).flatten(-2)
+
+
+def rounding(decoder: Decoder) -> Decoder:
+    """The same decoder with the native step's rounding, in plain torch."""
+    oracle = copy.deepcopy(decoder)
+    for parent in list(oracle.blocks.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Linear):
+                setattr(parent, name, RoundedLinear(child))
+    return oracle
+
+
+def computing_in(decoder: Decoder, dtype: torch.dtype) -> Decoder:
+    """As `Decoder.uninitialised` leaves it: norms stay float32."""
+    for module in decoder.modules():
+        if isinstance(module, nn.Linear | nn.Embedding):
+            module.to(dtype)
+    return decoder
+
+
+def filled(decoder: Decoder, cache: KVCache, length: int) -> CachedSequence:
+    """A sequence with a past that plain torch computed."""
+    sequence = cache.open()
+    generator = torch.Generator().manual_seed(length)
+    tokens = torch.randint(0, 272, (1, length), generator=generator)
+    decoder.hidden(tokens, cache.step([sequence], [length]))
+    return sequence
+
+
+def both(
+    pair: tuple[Decoder, NativeDecoder],
+    lengths: list[int],
+    counts: list[int],
+    dtype: torch.dtype = torch.float32,
+) -> tuple[Tensor, Tensor]:
+    """States of new tokens behind pasts of these lengths: by torch, by the native step."""
+    decoder, native = rounding(pair[0]), pair[1]
+    results = []
+    for fast in (False, True):
+        cache = KVCache(decoder.config, 4096, dtype=dtype, device=CPU)
+        sequences = [filled(computing_in(decoder, dtype), cache, length) for length in lengths]
+        step = cache.step(sequences, counts)
+        tokens = torch.arange(len(counts) * max(counts)).view(len(counts), -1) % 272
+        if fast:
+            new = [token for row, count in zip(tokens.tolist(), counts, strict=True) for token in row[:count]]
+            results.append(native.hidden(new, step))
+        else:
+            results.append(step.packed(decoder.hidden(tokens, step)).float())
+    return results[0], results[1]
+
+
+def closeness(plain: Tensor, fast: Tensor) -> float:
+    """The lowest cosine of any row."""
+    return float(functional.cosine_similarity(plain, fast, dim=-1).min())
+
+
+@pytest.mark.parametrize("past", [1, 3, 63, 64, 65, 200, 700])
+def test_one_token(pair: tuple[Decoder, NativeDecoder], past: int) -> None:
+    assert closeness(*both(pair, [past], [1])) > NEAR
+
+
+@pytest.mark.parametrize("count", [2, 7, 8, 9, 17])
+def test_tokens_of_one_sequence_see_each_other(pair: tuple[Decoder, NativeDecoder], count: int) -> None:
+    assert closeness(*both(pair, [130], [count])) > NEAR
+
+
+def test_sequences_of_different_lengths_together(pair: tuple[Decoder, NativeDecoder]) -> None:
+    assert closeness(*both(pair, [5, 300, 64, 90], [1, 3, 1, 2])) > NEAR
+
+
+def test_a_cache_in_bfloat16(folder: Path) -> None:
+    decoder = random_decoder(CONFIGS["gemma"])
+    assert closeness(*both((decoder, NativeDecoder(decoder, folder)), [100], [3], torch.bfloat16)) > 0.995
+
+
+def test_what_it_stores_is_what_later_steps_read(pair: tuple[Decoder, NativeDecoder]) -> None:
+    decoder, native = rounding(pair[0]), pair[1]
+    states = []
+    for fast in (False, True):
+        cache = KVCache(decoder.config, 512, dtype=torch.float32, device=CPU)
+        sequence = filled(decoder, cache, 60)
+        for token in range(9):
+            step = cache.step([sequence], [1])
+            if fast:
+                hidden = native.hidden([token], step)
+            else:
+                hidden = decoder.hidden(torch.tensor([[token]]), step)[0]
+        states.append(hidden)
+    assert closeness(*states) > NEAR
+
+
+def test_logits(pair: tuple[Decoder, NativeDecoder]) -> None:
+    decoder, native = pair
+    hidden = torch.randn(5, 64, generator=torch.Generator().manual_seed(1))
+    assert closeness(decoder.logits(hidden), native.logits(hidden)) > 0.9999
+
+
+def test_products_are_exact_for_the_rounded_numbers(folder: Path) -> None:
+    decoder = random_decoder(CONFIGS["llama"])
+    native = NativeDecoder(decoder, folder)
+    x = torch.randn(11, 64, generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(native.logits(x), rounded(x) @ native.head.weight().T, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 8, 13])
+def test_the_best_scores_are_those_of_all_in_8_bits(folder: Path, rows: int) -> None:
+    native = NativeDecoder(random_decoder(replace(LLAMA, vocab_size=4096, windows=(None,))), folder)
+    hidden = torch.randn(rows, 64, generator=torch.Generator().manual_seed(rows))
+    found = native.best_scores(hidden)
+    wanted = native.logits(hidden)
+    assert found.estimate is not None
+    scores, floors = found.logits, found.estimate.floors
+    assert torch.equal(scores.argmax(dim=-1), wanted.argmax(dim=-1))
+    above = wanted >= floors[:, None]
+    assert bool(above.any(dim=-1).all())
+    assert torch.equal(scores[above], wanted[above])
+    # Otherwise nothing would be saved, and the estimates would not be tested.
+    assert float((scores != wanted).float().mean()) > 0.01
+    assert closeness(scores, wanted) > 0.98
+
+
+def test_a_forbidden_best_token_is_replaced_by_the_exact_second(folder: Path) -> None:
+    native = NativeDecoder(random_decoder(replace(LLAMA, vocab_size=4096, windows=(None,))), folder)
+    hidden = torch.randn(6, 64, generator=torch.Generator().manual_seed(9))
+    found, wanted = native.best_scores(hidden), native.logits(hidden)
+    for row in range(6):
+        for forbidden in (0, 1, 40, 2000):
+            banned = wanted[row].topk(forbidden).indices
+
+            def pick(logits: Tensor, banned: Tensor = banned) -> int:
+                return int(logits.index_fill(0, banned, -torch.inf).argmax())
+
+            token, logits = found.choose(row, pick)
+            assert token == pick(wanted[row])
+            assert float(logits[token]) == float(wanted[row][token])
+
+
+def test_a_step_has_a_most(folder: Path) -> None:
+    native = NativeDecoder(random_decoder(LLAMA), folder)
+    cache = KVCache(LLAMA, 512, dtype=torch.float32, device=CPU)
+    with pytest.raises(ValueError, match="65 tokens"):
+        native.hidden([1] * (MAX_ROWS + 1), cache.step([cache.open()], [MAX_ROWS + 1]))
+
+
+def test_greedy_tokens_are_those_of_plain_torch(folder: Path) -> None:
+    """Several sequences at once, drafts that are thrown away; weights hold 8 bits exactly."""
+    decoder = random_decoder(CONFIGS["gemma"])
+    plain = greedy(DecoderRunner(rounding(decoder), 2048))
+    assert greedy(DecoderRunner(decoder, 2048, native=NativeDecoder(decoder, folder))) == plain
+
+
+def greedy(runner: DecoderRunner) -> list[list[int]]:
+    """Twelve tokens of two sequences, each step with a draft that is forgotten again."""
+    started = [runner.prefill([1 + index, 7, 9, 40] * 20, lambda: False) for index in range(2)]
+    sequences = [sequence for sequence, _ in started]
+    texts = [[int(logits.argmax())] for _, logits in started]
+    for _ in range(11):
+        scores = runner.extend(sequences, [[text[-1], 5] for text in texts], only_best=True)
+        for own, text, sequence in zip(scores.split([2, 2]), texts, sequences, strict=True):
+            text.append(own.choose(0, lambda logits: int(logits.argmax()))[0])
+            runner.cache.truncate(sequence, sequence.length_tokens - 1)
+    return texts
+
+
+def test_packing_keeps_a_weight_to_half_a_code() -> None:
+    weight = torch.randn(32, 64, generator=torch.Generator().manual_seed(4))
+    packed = pack(weight)
+    largest = (
+        weight.view(32, -1, GROUP).abs().amax(dim=-1, keepdim=True).expand(-1, -1, GROUP).reshape(32, 64)
+    )
+    assert bool(((packed.weight() - weight).abs() <= largest / 127 * 0.51).all())
+    assert float(pack(torch.zeros(16, 32)).weight().abs().max()) == 0.0
+
+
+def test_packing_in_4_bits() -> None:
+    weight = torch.randint(-7, 8, (32, 64), generator=torch.Generator().manual_seed(5)).float()
+    weight[:, ::GROUP] = 7.0
+    torch.testing.assert_close(pack(weight, bits=4).weight(), weight)
+
+
+def test_shapes_that_do_not_divide_are_refused(folder: Path) -> None:
+    with pytest.raises(NativeUnavailable, match="panels of 16"):
+        NativeDecoder(
+            Decoder.uninitialised(replace(LLAMA, vocab_size=270), dtype=torch.float32, device=CPU), folder
+        )
+
+
+def test_a_machine_without_a_compiler_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(NativeUnavailable, match="install g"):
+        library.load_library(folder)
+
+
+def test_a_failed_build_leaves_nothing(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "broken.cpp").write_text("this is not C++")
+    monkeypatch.setattr(library, "SOURCES", tmp_path / "sources")
+    with pytest.raises(NativeUnavailable, match="failed"):
+        library.load_library(tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_it_is_built_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library.load_library(folder)
+    version = subprocess.run
+
+    def only_version(command: list[str], **options: object) -> object:
+        assert "--version" in command
+        return version(command, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "run", only_version)
+    library.load_library(folder)
