@@ -1,8 +1,8 @@
-"""Attention behind one interface, with four implementations that agree.
+"""Attention behind one interface, with five implementations that agree.
 
 `reference` is the plain formula and the oracle of the tests, `blockwise` is the flash-attention algorithm
-in plain torch (memory linear in the sequence length), `sdpa` is torch's fused kernel and the default, and
-`dense` is two matrix products, for training.
+in plain torch (memory linear in the sequence length), `sdpa` is torch's fused kernel and the default,
+`dense` is two matrix products, for training, and `triton` is flash attention on a GPU, loaded at first use.
 The caller names the implementation; nothing is chosen behind its back.
 """
 
@@ -18,14 +18,30 @@ from model.attention.mask import AttentionMask
 
 __all__ = ["IMPLEMENTATIONS", "AttentionMask", "Implementation", "attend"]
 
-Implementation = Literal["reference", "blockwise", "sdpa", "dense"]
-IMPLEMENTATIONS: tuple[Implementation, ...] = get_args(Implementation)
+Implementation = Literal["reference", "blockwise", "sdpa", "dense", "triton"]
+# Those that run on every device, with every mask and width.
+IMPLEMENTATIONS: tuple[Implementation, ...] = tuple(
+    name for name in get_args(Implementation) if name != "triton"
+)
+
+
+def _attend_triton(q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask, *, scale: float) -> Tensor:
+    """`triton_kernels.attend`; raises RuntimeError without the package."""
+    try:
+        from model.attention import triton_kernels
+    except ModuleNotFoundError as error:
+        raise RuntimeError(
+            "attention `triton` needs triton, which is not installed: pip install triton"
+        ) from error
+    return triton_kernels.attend(q, k, v, mask, scale=scale)
+
 
 _ATTEND: Mapping[str, Callable[..., Tensor]] = {
     "reference": reference.attend,
     "blockwise": blockwise.attend,
     "sdpa": sdpa.attend,
     "dense": dense.attend,
+    "triton": _attend_triton,
 }
 
 
