@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from model.attention import AttentionMask
-from model.decoder import Decoder, NoCache
+from model.decoder import Block, Decoder, NoCache
 from model.decoder_tokenizer import PromptTokens
 from model.kv_cache import CachedSequence, CacheStep, KVCache
 from model.native.decoder import MAX_ROWS, NativeDecoder
@@ -35,11 +36,11 @@ class DecoderRunner:
         native: NativeDecoder | None = None,
         passage_bytes: int = PASSAGE_BYTES,
     ) -> None:
-        """`native` computes what is decoded, the decoder itself what is read."""
+        """`native` computes what is decoded and all logits, the decoder itself what is read."""
         self.decoder = decoder
         self.native = native
         self.passages = PassageStore(passage_bytes)
-        weight = decoder.embedding.weight
+        weight = cast(Block, decoder.blocks[0]).attention.qkv.weight
         self.device = weight.device
         self.cache = KVCache(decoder.config, capacity_tokens, dtype=weight.dtype, device=weight.device)
 
@@ -78,7 +79,7 @@ class DecoderRunner:
         """
         step = self.cache.step(sequences, [len(each) for each in tokens])
         if self.native is None or sum(step.counts) > MAX_ROWS:
-            return Scores(self.decoder.logits(self._hidden(tokens, step)))
+            return Scores(self._logits(self._hidden(tokens, step)))
         hidden = self.native.hidden([token for each in tokens for token in each], step)
         return self.native.best_scores(hidden) if only_best else Scores(self.native.logits(hidden))
 
@@ -96,7 +97,10 @@ class DecoderRunner:
         """Append a part of a prompt; the logits float32 [V] of what follows, if wanted. Raises CacheFull."""
         step = self.cache.step([sequence], [len(tokens)])
         hidden = self.decoder.hidden(self._tensor([tokens]), step)
-        return self.decoder.logits(hidden[0, -1]) if want_logits else None
+        return self._logits(hidden[0, -1]) if want_logits else None
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        return self.decoder.logits(hidden) if self.native is None else self.native.logits(hidden)
 
     @torch.inference_mode()
     def stitch(self, sequence: CachedSequence, passage: StoredPassage) -> None:

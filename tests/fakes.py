@@ -115,9 +115,7 @@ class EchoGenerator:
     @staticmethod
     def _first_sentence(segments: Sequence[str]) -> str:
         """The segment before the question is the best passage; its headings are not part of it."""
-        number, passage = re.findall(
-            r"^\[(\d+)\] (?:[^:.!?]+: )*(.+)$", segments[-2], flags=re.MULTILINE
-        )[0]
+        number, passage = re.findall(r"^\[(\d+)\] (?:[^:.!?]+: )*(.+)$", segments[-2], flags=re.MULTILINE)[0]
         sentence = re.split(r"(?<=[.!?])\s", passage)[0]
         return f" {sentence} [{number}]"
 

@@ -16,6 +16,7 @@ from model.config import DecoderConfig
 from model.decoder import Block, Decoder
 from model.kv_cache import BLOCK_TOKENS, CacheStep, KVCache
 from model.layers import RMSNorm, inverse_frequencies
+from model.native.embedding import PackedEmbedding
 from model.native.library import NativeUnavailable, load_library
 from model.native.packing import GROUP, CMatrix, PackedMatrix, fits, pack
 from model.scores import Estimate, Scores
@@ -230,14 +231,19 @@ def _check(decoder: Decoder) -> None:
 def native_decoder(decoder: Decoder, folder: Path, decode: Decode) -> NativeDecoder | None:
     """The native steps of a decoder, or None for plain torch.
 
-    `auto` says in the log why there are none; `native` raises NativeUnavailable.
+    `auto` says in the log why there are none; `native` raises NativeUnavailable. The decoder's tied embedding
+    is replaced by the codes of the head: its logits are the native ones from then on.
     """
     if decode == "plain":
         return None
     try:
-        return NativeDecoder(decoder, folder)
+        native = NativeDecoder(decoder, folder)
     except NativeUnavailable as reason:
         if decode == "native":
             raise
         log.warning("answers are decoded by plain torch: %s", reason)
         return None
+    if decoder.head is None:
+        packed = PackedEmbedding(native.head, decoder.embedding.weight.dtype)
+        decoder.embedding = cast(nn.Embedding, packed)  # its weight is not asked for any more
+    return native

@@ -17,7 +17,7 @@ from model.decoder import Decoder
 from model.decoder_runner import DecoderRunner
 from model.kv_cache import CachedSequence, KVCache
 from model.native import library
-from model.native.decoder import MAX_ROWS, NativeDecoder
+from model.native.decoder import MAX_ROWS, NativeDecoder, native_decoder
 from model.native.library import NativeUnavailable, check_processor
 from model.native.packing import GROUP, pack
 
@@ -88,6 +88,10 @@ class RoundedLinear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.linear = linear
+
+    @property
+    def weight(self) -> Tensor:
+        return self.linear.weight
 
     def forward(self, x: Tensor) -> Tensor:
         return self.linear(rounded(x.float()).to(x.dtype))
@@ -259,6 +263,26 @@ def greedy(runner: DecoderRunner) -> list[list[int]]:
             text.append(own.choose(0, lambda logits: int(logits.argmax()))[0])
             runner.cache.truncate(sequence, sequence.length_tokens - 1)
     return texts
+
+
+def test_the_largest_matrix_is_kept_once(folder: Path) -> None:
+    decoder = random_decoder(CONFIGS["gemma"])
+    tokens = torch.randint(0, 272, (2, 7), generator=torch.Generator().manual_seed(6))
+    plain = decoder.embed(tokens)
+    native = native_decoder(decoder, folder, "native")
+    assert native is not None
+    assert "embedding.weight" not in dict(decoder.named_parameters())
+    torch.testing.assert_close(decoder.embed(tokens), plain)
+    greedy(DecoderRunner(decoder, 2048, native=native))
+
+
+def test_who_decodes_is_chosen(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    odd = Decoder.uninitialised(replace(LLAMA, vocab_size=270), dtype=torch.float32, device=CPU)
+    assert native_decoder(random_decoder(LLAMA), folder, "plain") is None
+    assert native_decoder(odd, folder, "auto") is None
+    assert "decoded by plain torch" in caplog.text
+    with pytest.raises(NativeUnavailable):
+        native_decoder(odd, folder, "native")
 
 
 def test_packing_keeps_a_weight_to_half_a_code() -> None:
