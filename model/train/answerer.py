@@ -57,6 +57,7 @@ class AnswererRecipe:
     evaluate_every: float = 0.12  # of the budget
     monitor_packs: int = 24  # of the development split, at each evaluation
     calibration_packs: int = 80  # of the development split, and of the test split for the report
+    base_share: float = 0.3  # of the adapter gone on from, in the result; see docs/models.md
     max_false_refusals: float = 0.08  # of answerable questions, which the refusal bias may cost
 
 
@@ -101,6 +102,12 @@ class AnswererTrainer(Loop[list[Pack]]):
             if tensors[name].shape != factor.shape:
                 raise ValueError(f"the adapter to start from has another rank than {self.recipe.rank}")
             factor.copy_(tensors[name])
+
+    @torch.no_grad()
+    def mix_with(self, tensors: Mapping[str, Tensor]) -> None:
+        """Move the factors back towards those they started from (WiSE-FT, Wortsman et al., 2022)."""
+        for name, factor in lora_tensors(self.decoder).items():
+            factor.lerp_(tensors[name], self.recipe.base_share)
 
     def batches(self) -> Iterator[list[Pack]]:
         """Packs with at least `answers_a_step` questions together."""
@@ -180,9 +187,12 @@ def train(
     template = PromptTemplate()
     makers = {split: pack_maker(each, tokenizer, template) for split, each in splits.items()}
     trainer = AnswererTrainer(decoder, makers["train"], makers["dev"], recipe, work)
-    if base is not None:
-        trainer.start_from(Answerer.load(base, card).tensors)
+    start = None if base is None else Answerer.load(base, card).tensors
+    if start is not None:
+        trainer.start_from(start)
     progress = trainer.run()
+    if start is not None:
+        trainer.mix_with(start)
 
     refusal = tokenizer.encode(f" {template.no_answer}", begin=False)
     dev, test = (

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tokenizers.processors import TemplateProcessing
 
 from model.adapter_file import load_answerer
 from model.decoder_tokenizer import DecoderTokenizer
+from model.lora import lora_tensors
 from model.prompt_template import PromptTemplate
 from model.registry import ANSWERER_FILE, sha256_of
 from model.train.answerer import AnswererRecipe, AnswererTrainer, load_base, pack_maker, train
@@ -334,6 +336,17 @@ def test_training_goes_on_from_an_adapter(folder: Path, checkpoint: Path, tmp_pa
     after, _ = load_answerer(second / ANSWERER_FILE)
     for name, factor in before.items():
         np.testing.assert_allclose(after[name], factor, atol=1e-3)
+
+
+def test_a_part_of_the_start_is_mixed_into_the_result(
+    folder: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    trainer = make_trainer(folder, checkpoint, tmp_path / "work", replace(SMOKE, base_share=0.25))
+    end = {name: factor.detach().clone() for name, factor in lora_tensors(trainer.decoder).items()}
+    start = {name: torch.ones_like(factor) for name, factor in end.items()}
+    trainer.mix_with(start)
+    for name, factor in lora_tensors(trainer.decoder).items():
+        torch.testing.assert_close(factor.detach(), 0.75 * end[name] + 0.25)
 
 
 def test_data_with_nothing_to_hold_out_is_refused(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ prompt template, which the file carries.
 
 - Licence of these weights: {licence}; the decoder's own terms (Gemma) apply to what it is merged into.
 - Made by `{command}` in {minutes} minutes on a {machine}: {steps} steps, {pairs} answers.
+  With `--base` it is a mean of the adapter it went on from (its share is in `card.json`) and the end.
 - Questions: SQuAD 1.1 (13 articles), QED / Natural Questions, FairytaleQA, COVID-QA, SelQA (sentences),
   PubMedQA (yes, no, maybe), ExpertQA (long cited answers), and passages about invented things made by rule.
 - Contexts: 1 to 10 passages that retrieval confuses, the right one at any place or absent; each context
