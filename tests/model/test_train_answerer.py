@@ -338,9 +338,7 @@ def test_training_goes_on_from_an_adapter(folder: Path, checkpoint: Path, tmp_pa
         np.testing.assert_allclose(after[name], factor, atol=1e-3)
 
 
-def test_a_part_of_the_start_is_mixed_into_the_result(
-    folder: Path, checkpoint: Path, tmp_path: Path
-) -> None:
+def test_a_part_of_the_start_is_mixed_into_the_result(folder: Path, checkpoint: Path, tmp_path: Path) -> None:
     trainer = make_trainer(folder, checkpoint, tmp_path / "work", replace(SMOKE, base_share=0.25))
     end = {name: factor.detach().clone() for name, factor in lora_tensors(trainer.decoder).items()}
     start = {name: torch.ones_like(factor) for name, factor in end.items()}
