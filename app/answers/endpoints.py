@@ -59,6 +59,7 @@ def ask(body: AskRequest, services: AppServices, user: CurrentUser) -> Any:
     With `stream` the events are `question`, `sources`, `token`..., `citations`, `done`, or `error`.
     """
     check_length(services, body.question)
+    services.running.check_room(services.settings.device_queue)
     events = run(services, _saved(services, user.id, body))
     if body.stream:
         return StreamingResponse(_server_sent(events), media_type="text/event-stream")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from app.errors import Overloaded
+
 
 class RunningAnswers:
     """Cancel flags by message id."""
@@ -11,6 +13,12 @@ class RunningAnswers:
     def __init__(self) -> None:
         self._flags: dict[int, threading.Event] = {}
         self._lock = threading.Lock()
+
+    def check_room(self, most: int) -> None:
+        """Raise Overloaded when as many answers are being written already: before a question is saved."""
+        running = len(self._flags)
+        if running >= most:
+            raise Overloaded(f"{running} answers are being written already.")
 
     def start(self, message_id: int) -> threading.Event:
         """The flag that the answer's loop watches."""

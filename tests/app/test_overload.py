@@ -64,6 +64,22 @@ def test_a_question_beyond_the_bound_is_refused_with_a_time_to_wait(
     del taken
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_question_that_must_wait_too_long_is_not_saved(settings: Settings, stream: bool) -> None:
+    """A stream says so by its status too: it has not begun."""
+    settings = settings.model_copy(update={"device_queue": 2})
+    with TestClient(create_app(settings, lambda s: assemble_services(s, fake_models()))) as client:
+        services: Services = client.app.state.services  # type: ignore[attr-defined]
+        services.running.start(901)
+        services.running.start(902)
+        refused = client.post("/v1/ask", json={"question": "Who leads?", "stream": stream})
+        services.running.finish(901)
+        assert client.get("/v1/conversations").json()["items"] == []
+        assert client.post("/v1/ask", json={"question": "Who leads?"}).status_code == 200
+    assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
+    assert int(refused.headers["retry-after"]) > 0
+
+
 def test_the_generator_is_in_the_metrics(settings: Settings) -> None:
     models = dataclasses.replace(fake_models(), generation_state=lambda: STATE)
     services = assemble_services(settings, models)

@@ -263,7 +263,7 @@ def test_calibration_puts_the_best_decision_at_one_half() -> None:
 
 def test_the_head_starts_from_what_the_texts_share(encoder: Path) -> None:
     tokenizer = EncoderTokenizer.load(encoder / "tokenizer.json")
-    model = build_network(resolve_encoder(str(encoder)), "encoder", tokenizer.id, frozen_layers=1)
+    model, _ = build_network(resolve_encoder(str(encoder)), "encoder", tokenizer.id, frozen_layers=1)
     held = Example("anna paints the boat", "anna paints the boat red", SUPPORTED, "")
     foreign = Example("anna paints the boat", "the lamp is black", NOT_SUPPORTED, "")
     fit_shares(model, [held, foreign] * 20)
