@@ -66,6 +66,7 @@ class Searcher:
             hits=tuple(hits[: config.top_k]),
             best_score=best_score,
             enough_evidence=best_score is not None and best_score >= config.evidence_threshold,
+            threshold=config.evidence_threshold,
             timings_ms=timings_ms,
         )
 

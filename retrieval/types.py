@@ -112,6 +112,7 @@ class SearchResult:
     hits: tuple[Hit, ...]
     best_score: float | None  # best rerank score; None when nothing was found
     enough_evidence: bool
+    threshold: float = 0.0  # what the best score was compared with
     timings_ms: dict[str, float] = field(default_factory=dict)  # encode, dense, bm25, fuse, load, rerank
 
 

@@ -13,7 +13,7 @@ from app.answers import repository
 from app.answers.runner import StreamEvent, run
 from app.answers.schemas import Answer, AskRequest, Cancelled, SearchRequest, SearchResponse
 from app.answers.search import check_length, find, scope
-from app.answers.service import Command
+from app.answers.types import Command
 from app.answers.views import search_out
 from app.dependencies import AppServices, CurrentUser, ReadSession
 from app.errors import AppError, ErrorBody
@@ -42,7 +42,7 @@ def search(
     check_length(services, body.question)
     config = body.config.applied_to(search_config(services.settings))
     access = scope(services, session, user, body.collection_ids, body.document_ids)
-    return search_out(body.question, find(services, session, user, body.question, access, config), config)
+    return search_out(body.question, find(services, session, user, body.question, access, config))
 
 
 @router.post(

@@ -6,11 +6,12 @@ import time
 from collections.abc import Sequence
 
 from app.accounts.service import local_account
+from app.answers.checking import ground
 from app.answers.free_claims import claim_support
 from app.answers.search import check_length, find, scope
-from app.answers.service import ground, pack_prompt, write
 from app.answers.types import Draft
-from app.evals.types import AnswerFn, EvalAnswer, EvalPassage, VerdictFn
+from app.answers.writing import pack_prompt, write
+from app.evals.types import AnswerFn, EvalAnswer, EvalAnswerState, EvalPassage, VerdictFn
 from app.services import Services, search_config
 from retrieval.types import Chunk, Hit, SearchResult
 
@@ -34,8 +35,8 @@ def eval_answerer(services: Services, *, in_order: bool = False) -> AnswerFn:
             ground(services, draft)
         cited = dict.fromkeys(_cited_id(footnote.passage.chunk, passages) for footnote in draft.footnotes)
         seconds = time.perf_counter() - started
-        state = "answered" if draft.state == "answered" else "refused"
-        return EvalAnswer(draft.answer, state, tuple(cited), seconds)  # type: ignore[arg-type]
+        state: EvalAnswerState = "answered" if draft.footnotes else "refused"
+        return EvalAnswer(draft.answer, state, tuple(cited), seconds)
 
     return answer_one
 

@@ -11,7 +11,7 @@ from app.accounts.service import local_account
 from app.answers import repository
 from app.answers.runner import run
 from app.answers.search import check_length
-from app.answers.service import Command
+from app.answers.types import Command
 from app.documents.folder import sync_folder
 from app.errors import AppError
 from app.services import Services, search_config

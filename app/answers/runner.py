@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.answers import repository
-from app.answers.service import Command, answer
-from app.answers.types import Draft
+from app.answers.service import answer
+from app.answers.types import Command, Draft
 from app.answers.views import answer_out
 from app.errors import AppError, InternalError
 from app.services import Services

@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.types import Chunk, Hit
+from retrieval.types import Chunk, Hit, SearchConfig
 
 AnswerState = Literal["pending", "answered", "refused", "failed", "cancelled"]
+RefusalReason = Literal["no_documents", "no_passages", "weak_evidence", "no_answer_found"]
 Verdict = Literal["supported", "not_supported", "contradicted"]
 PlacedBy = Literal["model", "alignment"]
 Verify = Callable[[Sequence[tuple[str, str]]], NDArray[np.float32]]
@@ -77,7 +78,7 @@ class Footnote:
 class Refusal:
     """Why there is no answer, in numbers a person can act on."""
 
-    reason: Literal["no_documents", "no_passages", "weak_evidence", "no_answer_found"]
+    reason: RefusalReason
     best_score: float | None
     threshold: float
     documents_ready: int
@@ -100,6 +101,7 @@ class Draft:
     standalone_question: str
     state: AnswerState = "pending"
     answer: str = ""
+    refused_for: RefusalReason | None = None
     refusal: Refusal | None = None
     prompt: PackedPrompt | None = None
     closest: tuple[Passage, ...] = ()  # what search found, for a refusal to show
@@ -114,3 +116,15 @@ class Draft:
             return self.closest
         found = (*self.prompt.passages, *self.prompt.left_out)
         return tuple(sorted(found, key=lambda passage: -(passage.score or 0.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A saved question with its scope."""
+
+    message_id: int
+    conversation_id: int
+    question: str
+    collection_ids: Sequence[int] | None
+    document_ids: Sequence[int] | None
+    config: SearchConfig

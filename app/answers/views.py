@@ -19,7 +19,7 @@ from app.answers.schemas import (
 )
 from app.answers.types import Passage
 from app.tables import CitationRow, Message
-from retrieval.types import Hit, SearchConfig, SearchResult
+from retrieval.types import Hit, SearchResult
 
 
 def answer_out(message: Message, citations: Sequence[CitationRow]) -> Answer:
@@ -44,14 +44,12 @@ def answer_out(message: Message, citations: Sequence[CitationRow]) -> Answer:
     )
 
 
-def search_out(question: str, result: SearchResult, config: SearchConfig) -> SearchResponse:
+def search_out(question: str, result: SearchResult) -> SearchResponse:
     """Hits with the score of every stage."""
     return SearchResponse(
         question=question,
         hits=[_hit_out(number, hit) for number, hit in enumerate(result.hits, start=1)],
-        evidence=Evidence(
-            best=result.best_score, threshold=config.evidence_threshold, enough=result.enough_evidence
-        ),
+        evidence=Evidence(best=result.best_score, threshold=result.threshold, enough=result.enough_evidence),
         timings_ms=result.timings_ms,
     )
 

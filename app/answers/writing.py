@@ -1,0 +1,58 @@
+"""From passages to the words of an answer: the prompt, and the decoder writing piece by piece."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from app.answers.markers import without_marker
+from app.answers.prompt import pack
+from app.answers.timing import timed
+from app.answers.types import Draft
+from app.services import GenerateOptions, Services
+from retrieval.types import Hit
+
+
+def pack_prompt(services: Services, draft: Draft, hits: Sequence[Hit]) -> None:
+    with timed(draft, "pack"):
+        generator, settings = services.models.generator, services.settings
+        draft.prompt = pack(
+            draft.standalone_question,
+            hits,
+            generator.template,
+            generator.count_tokens,
+            budget_tokens=min(settings.prompt_tokens, generator.context_tokens - settings.answer_tokens),
+            max_passages=settings.prompt_passages,
+        )
+        draft.tokens["prompt"] = draft.prompt.tokens
+
+
+def write(services: Services, draft: Draft, cancelled: Callable[[], bool]) -> Iterator[str]:
+    """Decodes the answer into the draft, piece by piece; it stays empty when the decoder finds none."""
+    if draft.prompt is None:
+        raise ValueError("pack the prompt before writing")
+    generator = services.models.generator
+    options = GenerateOptions(
+        max_new_tokens=services.settings.answer_tokens,
+        stop=generator.template.stop,
+        markers=draft.prompt.markers,
+        mask=services.settings.passage_mask,
+        may_refuse=draft.prompt.no_answer is not None,
+    )
+    with timed(draft, "generate"):
+        pieces = _first_timed(draft, generator.generate(draft.prompt.segments, options, cancelled))
+        for piece in without_marker(pieces, draft.prompt.no_answer):
+            text = piece if draft.answer else piece.lstrip()
+            draft.answer += text
+            if text:
+                yield text
+    draft.answer = draft.answer.rstrip()
+    draft.tokens["answer"] = generator.count_tokens(draft.answer)
+
+
+def _first_timed(draft: Draft, pieces: Iterator[str]) -> Iterator[str]:
+    """The pieces; the draft learns when the first of them came, shown or not."""
+    started = time.perf_counter()
+    for piece in pieces:
+        draft.timings_ms.setdefault("first_token", (time.perf_counter() - started) * 1000)
+        yield piece
