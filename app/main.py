@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from app import health
 from app.answers.endpoints import router as answers
 from app.collections.endpoints import router as collections
+from app.configurations.endpoints import router as configurations
 from app.conversations.endpoints import router as conversations
 from app.documents.endpoints import router as documents
 from app.documents.index_follower import IndexFollower
@@ -54,6 +55,15 @@ def create_app(settings: Settings, build: Callable[[Settings], Services]) -> Fas
     app.state.metrics = metrics
     app.add_middleware(ObserveRequests, metrics=metrics)
     install_error_handlers(app)
-    for router in (collections, documents, jobs, answers, conversations, evals, health.router):
+    for router in (
+        collections,
+        documents,
+        jobs,
+        answers,
+        conversations,
+        configurations,
+        evals,
+        health.router,
+    ):
         app.include_router(router)
     return app

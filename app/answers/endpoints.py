@@ -9,16 +9,18 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
+from app.accounts.types import Account
 from app.answers import repository
 from app.answers.runner import StreamEvent, run
 from app.answers.schemas import Answer, AskRequest, Cancelled, SearchRequest, SearchResponse
 from app.answers.search import check_length, find, scope
 from app.answers.types import Command
 from app.answers.views import search_out
+from app.configurations.resolving import resolve
 from app.dependencies import AppServices, CurrentUser, ReadSession
 from app.errors import AppError, ErrorBody
 from app.schemas import RowId
-from app.services import Services, search_config
+from app.services import Services
 
 router = APIRouter(prefix="/v1", tags=["answers"])
 
@@ -40,7 +42,7 @@ def search(
 ) -> SearchResponse:
     """Passages for a question, with the score of every stage; the same search that answers use."""
     check_length(services, body.question)
-    config = body.config.applied_to(search_config(services.settings))
+    config = body.config.applied_to(resolve(session, user, services.settings, body.configuration))
     access = scope(services, session, user, body.collection_ids, body.document_ids)
     return search_out(body.question, find(services, session, user, body.question, access, config))
 
@@ -60,7 +62,7 @@ def ask(body: AskRequest, services: AppServices, user: CurrentUser) -> Any:
     """
     check_length(services, body.question)
     services.running.check_room(services.settings.device_queue)
-    events = run(services, _saved(services, user.id, body))
+    events = run(services, _saved(services, user, body))
     if body.stream:
         return StreamingResponse(_server_sent(events), media_type="text/event-stream")
     for name, data in events:
@@ -79,17 +81,18 @@ def cancel(message_id: RowId, services: AppServices, session: ReadSession, user:
     return Cancelled(message_id=message_id, state="cancelling" if running else "finished")
 
 
-def _saved(services: Services, owner_id: int, body: AskRequest) -> Command:
+def _saved(services: Services, user: Account, body: AskRequest) -> Command:
     """The question is committed before anything else happens: it survives any crash after this."""
     with services.sessions.begin() as session:
-        message = repository.save_question(session, owner_id, body.question, body.conversation_id)
+        config = body.config.applied_to(resolve(session, user, services.settings, body.configuration))
+        message = repository.save_question(session, user.id, body.question, body.conversation_id)
         return Command(
             message_id=message.id,
             conversation_id=message.conversation_id,
             question=body.question,
             collection_ids=body.collection_ids,
             document_ids=body.document_ids,
-            config=body.config.applied_to(search_config(services.settings)),
+            config=config,
         )
 
 

@@ -11,8 +11,9 @@ from app.answers.free_claims import claim_support
 from app.answers.search import check_length, find, scope
 from app.answers.types import Draft
 from app.answers.writing import pack_prompt, write
+from app.configurations.resolving import resolve
 from app.evals.types import AnswerFn, EvalAnswer, EvalAnswerState, EvalPassage, VerdictFn
-from app.services import Services, search_config
+from app.services import Services
 from retrieval.types import Chunk, Hit, SearchResult
 
 
@@ -50,7 +51,7 @@ def _search(services: Services, question: str) -> SearchResult:
     with services.sessions() as session:
         user = local_account(session)
         access = scope(services, session, user, None, None)
-        return find(services, session, user, question, access, search_config(services.settings))
+        return find(services, session, user, question, access, resolve(session, user, services.settings))
 
 
 def _found(
@@ -68,7 +69,8 @@ def _found(
 
 def _ranked(services: Services, question: str, chunks: Sequence[Chunk]) -> SearchResult:
     """The chunks in the order and behind the gate that search would give them."""
-    config = search_config(services.settings)
+    with services.sessions() as session:
+        config = resolve(session, local_account(session), services.settings)
     scores = services.models.score_pairs([(question, chunk.text) for chunk in chunks])
     ranked = sorted(zip(scores.tolist(), chunks, strict=True), key=lambda pair: -pair[0])
     hits = [Hit(chunk, None, None, 0.0, score) for score, chunk in ranked]

@@ -12,9 +12,10 @@ from app.answers import repository
 from app.answers.runner import run
 from app.answers.search import check_length
 from app.answers.types import Command
+from app.configurations.resolving import resolve
 from app.documents.folder import sync_folder
 from app.errors import AppError
-from app.services import Services, search_config
+from app.services import Services
 
 REASONS = {
     "no_documents": "There are no documents to answer from.",
@@ -55,7 +56,7 @@ def ask_once(
             question,
             collection_ids,
             None,
-            search_config(services.settings),
+            resolve(session, owner, services.settings),
         )
     known = services.index.last_change_id
     name, data = list(run(services, command))[-1]

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.db import storable
-from app.schemas import RequestModel, RowId
+from app.schemas import Name, RequestModel, RowId
 from retrieval.types import SearchConfig
 
 
@@ -45,6 +45,9 @@ class Scope(RequestModel):
 
     collection_ids: list[RowId] | None = Field(default=None, max_length=1000)
     document_ids: list[RowId] | None = Field(default=None, max_length=10_000)
+    configuration: Name | None = Field(
+        default=None, description="A saved search configuration; without it the one in force."
+    )
     config: SearchOverrides = SearchOverrides()
 
 
