@@ -11,6 +11,7 @@ from retrieval.fusion import reciprocal_rank_fusion
 from retrieval.rerank import rerank
 from retrieval.types import (
     AccessFilter,
+    Chunk,
     Encode,
     Hit,
     LoadChunks,
@@ -41,11 +42,14 @@ class Searcher:
         self._score_pairs = score_pairs
         self._load_chunks = load_chunks
 
-    def search(self, question: str, access: AccessFilter, config: SearchConfig) -> SearchResult:
+    def search(
+        self, question: str, access: AccessFilter, config: SearchConfig, carried: Sequence[int] = ()
+    ) -> SearchResult:
         """Passages that this question may see, best first.
 
         1. Encode the question. 2. Ask both indexes, each filtered before its top-k. 3. Fuse the rankings.
-        4. Load the best chunks from SQL. 5. Rerank them. 6. Compare the best score with the threshold.
+        4. Load the best chunks from SQL, and the `carried` ones, which the last answer cited.
+        5. Rerank them all. 6. Compare the best score with the threshold.
         """
         timings_ms: dict[str, float] = {}
         with _timed(timings_ms, "encode"):
@@ -57,9 +61,10 @@ class Searcher:
         with _timed(timings_ms, "fuse"):
             fused = reciprocal_rank_fusion([dense, bm25], config.rrf_k)[: max(config.rerank_k, config.top_k)]
         with _timed(timings_ms, "load"):
-            candidates = self._hits(fused, dense, bm25)
+            candidates = self._hits(fused, dense, bm25, carried, access)
         with _timed(timings_ms, "rerank"):
-            read, unread = candidates[: config.rerank_k], candidates[config.rerank_k :]
+            most = config.rerank_k + len(carried)
+            read, unread = candidates[:most], candidates[most:]
             hits = rerank(question, read, self._score_pairs) + unread
         best_score = hits[0].rerank if hits else None
         return SearchResult(
@@ -71,22 +76,38 @@ class Searcher:
         )
 
     def _hits(
-        self, fused: Sequence[ScoredId], dense: Sequence[ScoredId], bm25: Sequence[ScoredId]
+        self,
+        fused: Sequence[ScoredId],
+        dense: Sequence[ScoredId],
+        bm25: Sequence[ScoredId],
+        carried: Sequence[int],
+        access: AccessFilter,
     ) -> list[Hit]:
-        """Fused ids with their chunks; an id whose chunk was deleted a moment ago is left out."""
-        chunks = self._load_chunks([scored.chunk_id for scored in fused])
-        by_dense, by_bm25 = _scores(dense), _scores(bm25)
+        """Carried and fused ids with their chunks; one that was deleted a moment ago is left out."""
+        by_fused, by_dense, by_bm25 = _scores(fused), _scores(dense), _scores(bm25)
+        ids = list(dict.fromkeys((*carried, *by_fused)))
+        chunks = self._load_chunks(ids)
         return [
             Hit(
-                chunk=chunks[scored.chunk_id],
-                dense=by_dense.get(scored.chunk_id),
-                bm25=by_bm25.get(scored.chunk_id),
-                fused=scored.score,
+                chunk=chunks[chunk_id],
+                dense=by_dense.get(chunk_id),
+                bm25=by_bm25.get(chunk_id),
+                fused=by_fused.get(chunk_id, 0.0),
                 rerank=None,
+                carried=chunk_id in carried,
             )
-            for scored in fused
-            if scored.chunk_id in chunks
+            for chunk_id in ids
+            if chunk_id in chunks and _visible(chunks[chunk_id], access)
         ]
+
+
+def _visible(chunk: Chunk, access: AccessFilter) -> bool:
+    """Whether the filter lets a chunk through: the indexes apply it, but not to what is carried."""
+    return (
+        chunk.collection_id in access.collection_ids
+        and (access.document_ids is None or chunk.document_id in access.document_ids)
+        and chunk.document_id not in access.hidden_document_ids
+    )
 
 
 def _scores(ranking: Sequence[ScoredId]) -> dict[int, float]:

@@ -91,6 +91,7 @@ class Hit:
     bm25: float | None
     fused: float  # reciprocal rank fusion
     rerank: float | None  # calibrated probability of relevance, 0..1
+    carried: bool = False  # a candidate because the last answer cited it, whether or not it was found again
 
 
 @dataclass(frozen=True, slots=True)

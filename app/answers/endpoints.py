@@ -11,8 +11,16 @@ from fastapi.responses import StreamingResponse
 
 from app.accounts.types import Account
 from app.answers import repository
+from app.answers.again import again
 from app.answers.runner import StreamEvent, run
-from app.answers.schemas import Answer, AskRequest, Cancelled, SearchRequest, SearchResponse
+from app.answers.schemas import (
+    Answer,
+    AskAgainRequest,
+    AskRequest,
+    Cancelled,
+    SearchRequest,
+    SearchResponse,
+)
 from app.answers.search import check_length, find, scope
 from app.answers.types import Command
 from app.answers.views import search_out
@@ -61,9 +69,35 @@ def ask(body: AskRequest, services: AppServices, user: CurrentUser) -> Any:
     With `stream` the events are `question`, `sources`, `token`..., `citations`, `done`, or `error`.
     """
     check_length(services, body.question)
+    check_length(services, body.standalone_question or "")
     services.running.check_room(services.settings.device_queue)
-    events = run(services, _saved(services, user, body))
-    if body.stream:
+    return _told(run(services, _saved(services, user, body)), body.stream)
+
+
+@router.post(
+    "/messages/{message_id}/ask",
+    response_model=Answer,
+    responses={
+        **ERRORS,
+        200: {"content": {"text/event-stream": {"example": STREAM_EXAMPLE}}, "description": "The answer."},
+        409: {"model": ErrorBody, "description": "The message is still being answered."},
+    },
+)
+def ask_again(message_id: RowId, body: AskAgainRequest, services: AppServices, user: CurrentUser) -> Any:
+    """Asks a message's question again as a new message, with your words for what it means.
+
+    The scope and the search configuration stay those of the message.
+    """
+    check_length(services, body.standalone_question)
+    services.running.check_room(services.settings.device_queue)
+    with services.sessions.begin() as session:
+        command = again(session, user.id, message_id, body.standalone_question)
+    return _told(run(services, command), body.stream)
+
+
+def _told(events: Iterator[StreamEvent], stream: bool) -> Any:
+    """The events as they come, or the answer that they end with."""
+    if stream:
         return StreamingResponse(_server_sent(events), media_type="text/event-stream")
     for name, data in events:
         if name == "done":
@@ -93,6 +127,7 @@ def _saved(services: Services, user: Account, body: AskRequest) -> Command:
             collection_ids=body.collection_ids,
             document_ids=body.document_ids,
             config=config,
+            standalone_question=body.standalone_question,
         )
 
 

@@ -59,6 +59,17 @@ def earlier_questions(session: Session, conversation_id: int, before_message_id:
     return list(session.scalars(statement))
 
 
+def cited_before(session: Session, conversation_id: int, before_message_id: int) -> list[int]:
+    """Chunks that the last turn of this conversation cites, in the order of its footnotes."""
+    last = (
+        select(func.max(Message.id))
+        .where(Message.conversation_id == conversation_id, Message.id < before_message_id)
+        .scalar_subquery()
+    )
+    statement = select(CitationRow.chunk_id).where(CitationRow.message_id == last).order_by(CitationRow.id)
+    return list(dict.fromkeys(session.scalars(statement)))
+
+
 def count_documents(session: Session, access: AccessFilter) -> dict[str, int]:
     """Documents in scope by status."""
     statement = (

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.answers import repository
 from app.answers.service import answer
+from app.answers.tracing import asked_of
 from app.answers.types import Command, Draft
 from app.answers.views import answer_out
 from app.errors import AppError, InternalError
@@ -73,7 +74,7 @@ def _fail(
     body = error.body().model_dump()
     try:
         with services.sessions.begin() as session:
-            repository.store(session, draft, trace={}, error=body)
+            repository.store(session, draft, trace=asked_of(command), error=body)
     finally:
         events.put(("error", body | {"status_code": error.status_code}))
 

@@ -72,7 +72,21 @@ class AskRequest(Scope):
         },
     )
     question: Question
+    standalone_question: Question | None = Field(
+        default=None, description="What a follow-up means, in your words: nothing is rewritten then."
+    )
     conversation_id: RowId | None = None
+    stream: bool = False
+
+
+class AskAgainRequest(RequestModel):
+    """The same question in the same scope, understood otherwise."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"standalone_question": "What does the ferry cost for children?"}]},
+    )
+    standalone_question: Question
     stream: bool = False
 
 

@@ -41,8 +41,12 @@ def find(
     question: str,
     access: AccessFilter,
     config: SearchConfig,
+    carried: Sequence[int] = (),
 ) -> SearchResult:
-    """Passages best first, and whether they are evidence enough to answer from."""
+    """Passages best first, and whether they are evidence enough to answer from.
+
+    `carried` chunks are ranked beside what is found.
+    """
     models = services.models
     searcher = Searcher(services.index, models.ingest.encode, models.score_pairs, load_chunks(session, user))
-    return searcher.search(question, access, config)
+    return searcher.search(question, access, config, carried)

@@ -38,7 +38,7 @@ def answer(services: Services, command: Command, cancelled: Callable[[], bool]) 
     draft = Draft(command.message_id, command.conversation_id, command.question, command.question)
     with timed(draft, "total"):
         with services.sessions() as session:
-            rewrite(services, session, draft)
+            rewrite(services, session, draft, command)
             yield Event("question", _question(draft))
             access, result = search(services, session, draft, command)
         draft.refused_for = decide(Signals.before_writing(result))
@@ -56,8 +56,11 @@ def answer(services: Services, command: Command, cancelled: Callable[[], bool]) 
     yield Event("stored", {})
 
 
-def rewrite(services: Services, session: Session, draft: Draft) -> None:
-    """The question in words that stand without the conversation."""
+def rewrite(services: Services, session: Session, draft: Draft, command: Command) -> None:
+    """The question in words that stand without the conversation: the person's own, if given."""
+    if command.standalone_question:
+        draft.standalone_question = command.standalone_question
+        return
     with timed(draft, "rewrite"):
         history = repository.earlier_questions(session, draft.conversation_id, draft.message_id)
         draft.standalone_question = standalone_question(draft.question, history, services.models.generator)
@@ -70,7 +73,9 @@ def search(
     user = local_account(session)
     with timed(draft, "search"):
         access = scope(services, session, user, command.collection_ids, command.document_ids)
-        result = find(services, session, user, draft.standalone_question, access, command.config)
+        carried = repository.cited_before(session, draft.conversation_id, draft.message_id)
+        asked = draft.standalone_question
+        result = find(services, session, user, asked, access, command.config, carried)
     draft.timings_ms |= result.timings_ms
     draft.closest = numbered(result.hits)
     return access, result

@@ -128,3 +128,4 @@ class Command:
     collection_ids: Sequence[int] | None
     document_ids: Sequence[int] | None
     config: SearchConfig
+    standalone_question: str | None = None  # the person's own words for what a follow-up means

@@ -1,0 +1,53 @@
+"""Asking over HTTP: what several tests of questions do."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from app.jobs.worker import run_worker
+from app.services import Services
+from tests.fakes import fake_ingest_models
+
+
+def upload(
+    client: TestClient, files: Mapping[str, str | bytes], collection_id: int | None = None
+) -> list[int]:
+    """Uploads files by name and works until they are read; returns document ids."""
+    sent = [
+        ("files", (name, data.encode() if isinstance(data, str) else data)) for name, data in files.items()
+    ]
+    form = {} if collection_id is None else {"collection_id": str(collection_id)}
+    response = client.post("/v1/documents", files=sent, data=form)
+    assert response.status_code == 202, response.text
+    services: Services = client.app.state.services  # type: ignore[attr-defined]
+    run_worker(
+        services.settings,
+        services.engine,
+        services.blobs,
+        fake_ingest_models(),
+        stop=threading.Event(),
+        until_idle=True,
+    )
+    return [row["document_id"] for row in response.json()["documents"]]
+
+
+def ask(client: TestClient, question: str, **body: Any) -> dict[str, Any]:
+    """The whole answer."""
+    response = client.post("/v1/ask", json={"question": question, **body})
+    assert response.status_code == 200, response.text
+    result: dict[str, Any] = response.json()
+    return result
+
+
+def events(client: TestClient, path: str, body: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """(name, data) of every event of a streamed answer."""
+    with client.stream("POST", path, json={**body, "stream": True}) as response:
+        assert response.headers["content-type"].startswith("text/event-stream"), response.read()
+        blocks = "".join(response.iter_text()).strip().split("\n\n")
+    pairs = [block.split("\n", 1) for block in blocks]
+    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in pairs]
