@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all train-smoke bench lint types samples lock clean
+.PHONY: help run test test-all train-smoke mutants bench lint types samples lock clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ test-all: $(BIN)/.installed-dev  ## everything but GPU tests and benchmarks, slo
 
 train-smoke: $(BIN)/.installed-dev  ## each training recipe end to end on a tiny subset; also part of `make test`
 	$(BIN)/python -m pytest tests/model/test_train.py tests/model/test_train_answerer.py tests/model/test_verifier_train.py
+
+mutants: $(BIN)/.installed-dev  ## 2,000 broken copies of the shared files through the sandboxed parse
+	nice -n 10 $(BIN)/python -m pytest tests/ingest/test_mutated_files.py -m slow -s --no-cov
 
 # llama.cpp is built here for this processor; where no compiler is at hand the others are measured without it.
 $(BIN)/.installed-bench: $(BIN)/.installed-dev

@@ -70,6 +70,19 @@ class DocumentBuilder:
         if span is not None:
             self._tables.append(span)
 
+    def document(self, name: str, parsed: ParsedDocument) -> None:
+        """Append a whole document below a heading with its name; its pages follow as pages of this one.
+
+        Its text is clean already. Boxes are left out: they belong to pages of another file.
+        """
+        for page in parsed.pages:
+            label = name if not parsed.paged else f"{name} {page.label or page.number}"
+            self.page(label)
+            if page.number == 1:
+                self.heading(1, name)
+            self._slice(parsed, page)
+        self._lost += parsed.characters_lost
+
     def build(
         self, media_type: str, *, paged: bool = False, title: str | None = None, warnings: Sequence[str] = ()
     ) -> ParsedDocument:
@@ -84,6 +97,27 @@ class DocumentBuilder:
             title=clean(title)[0].strip() or None if title else None,
             characters_lost=self._lost,
             warnings=tuple(warnings),
+        )
+
+    def _slice(self, parsed: ParsedDocument, page: Page) -> None:
+        """One page of another document with its headings and tables at their new places."""
+        text = parsed.text[page.start : page.end].rstrip("\n")
+        if not text.strip():
+            return
+        if not self._page_is_fresh:
+            self._append(BLOCK_GAP)
+        moved = self._length - page.start
+        self._append(text)
+        self._page_is_fresh = False
+        self._headings.extend(
+            Heading(level=heading.level + 1, text=heading.text, start=heading.start + moved)
+            for heading in parsed.headings
+            if page.start <= heading.start < page.end
+        )
+        self._tables.extend(
+            (start + moved, min(end, page.start + len(text)) + moved)
+            for start, end in parsed.table_spans
+            if page.start <= start < page.start + len(text)
         )
 
     def _append(self, text: str) -> None:

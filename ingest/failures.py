@@ -19,6 +19,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "file_encrypted": "Remove the password in the program that made the file and upload it again.",
     "file_too_large": "Split the file into smaller ones and upload those.",
     "archive_bomb": "Save a fresh copy in the program that made the file; its packing is not normal.",
+    "archive_unsafe": "Pack the files again with an ordinary archive program and upload that.",
     "no_text": "Run text recognition (OCR) on the file and upload the result.",
     "parse_timeout": "Split the file, or raise FOOTNOTE_PARSE_TIMEOUT_S and retry.",
     "parse_memory": "Split the file, or raise FOOTNOTE_PARSE_MEMORY_BYTES and retry.",

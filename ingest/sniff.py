@@ -28,6 +28,7 @@ MEDIA_TYPES: Final[dict[str, str]] = {
     "ppt": "application/vnd.ms-powerpoint",
     "xls": "application/vnd.ms-excel",
     "msg": "application/vnd.ms-outlook",
+    "zip": "application/zip",
     "rtf": "application/rtf",
     "eml": "message/rfc822",
     "html": "text/html",
@@ -138,11 +139,7 @@ def _zip_family(path: Path, limits: ParseLimits) -> str:
             return family
     if "META-INF/container.xml" in names:
         return "epub"
-    raise ParseFailure(
-        "file_unknown_type",
-        f"The file is a zip archive of {len(names)} files, not a document.",
-        "Unpack the archive and upload the documents inside.",
-    )
+    return "zip"
 
 
 def _declared_media_type(path: Path, names: set[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ingest.decode import Decoded
+from ingest.failures import ParseFailure
 from ingest.types import ParseLimits
 
 PageProgress = Callable[[int, int], None]
@@ -15,6 +16,22 @@ PageProgress = Callable[[int, int], None]
 
 def no_progress(_done: int, _total: int) -> None:
     """For callers that do not watch."""
+
+
+class Budget:
+    """How many bytes the containers of one file may still unpack to, however deep they are nested."""
+
+    def __init__(self, unpacked_bytes: int) -> None:
+        self._limit = unpacked_bytes
+        self.left = unpacked_bytes
+
+    def take(self, size: int) -> None:
+        """Raises ParseFailure `archive_bomb` once more than the limit has been taken in all."""
+        self.left -= size
+        if self.left < 0:
+            raise ParseFailure(
+                "archive_bomb", f"The files inside unpack to more than the limit of {self._limit:,} bytes."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +45,8 @@ class Source:
     decoded: Decoded | None = None  # for the families that are text
     limits: ParseLimits = field(default_factory=ParseLimits)
     on_page: PageProgress = no_progress
+    depth: int = 0  # how many containers (archive, mail) this file is inside of
+    budget: Budget | None = None  # shared by all files of a container
 
     @property
     def text(self) -> str:

@@ -1,7 +1,9 @@
 """Text to index terms: one function for passages and questions, so that both sides always agree.
 
-The rules follow Unicode (NFKC, case folding) and Lucene's practice: English Snowball stems, folded accents,
-and overlapping bigrams for scripts that put no spaces between words.
+The rules follow Unicode (NFKC, case folding) and Lucene's practice: folded accents, Snowball stems, and
+overlapping bigrams for scripts that put no spaces between words. The script of a word decides its stemmer,
+because the language of a three-word question cannot be told: Latin letters are taken for English, Cyrillic
+for Russian, Devanagari for Hindi. A wrong stemmer still gives both sides the same term.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ import unicodedata
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from itertools import pairwise
+from typing import Any
 
 import snowballstemmer
 
-ANALYSIS_VERSION = 1  # raise it whenever `analyze` gives different terms: saved indexes are then rebuilt
+ANALYSIS_VERSION = 2  # raise it whenever `analyze` gives different terms: saved indexes are then rebuilt
 MAX_TERM_CHARACTERS = 128  # longer runs (base64, DNA) are noise to BM25 and bloat its dictionary
 
 _UNSPACED = (
@@ -25,9 +28,16 @@ _UNSPACED = (
     "\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
     "\uac00-\ud7a3"  # Hangul: spaced, but its particles stick to the noun
 )
-_ACCENTS = re.compile("[\u0300-\u036f]")  # not the marks of Devanagari or kana, which change the letter
-
-_stemmer = snowballstemmer.stemmer("english")
+_ACCENTS = re.compile(  # not the marks of Devanagari or kana, which change the letter, nor those of й and ї
+    "(?<!\u0438)\u0306|(?<!\u0456)\u0308|[\u0300-\u0305\u0307\u0309-\u036f]"
+)
+_STEMMERS = {  # by the first letter of the word
+    range(0x0370, 0x0400): "greek",
+    range(0x0400, 0x0530): "russian",
+    range(0x0600, 0x0700): "arabic",  # also takes away vowel signs and unites the forms of alef
+    range(0x0900, 0x0980): "hindi",
+    range(0x0B80, 0x0C00): "tamil",
+}
 _stemmer_lock = threading.Lock()  # a Snowball stemmer keeps its word in its own state
 
 
@@ -57,8 +67,14 @@ def _bigrams(run: str) -> Iterator[str]:
 
 @lru_cache(maxsize=1 << 17)
 def _stem(word: str) -> str:
+    language = next((name for letters, name in _STEMMERS.items() if ord(word[0]) in letters), "english")
     with _stemmer_lock:
-        return str(_stemmer.stemWord(word))
+        return str(_stemmer(language).stemWord(word)) or word
+
+
+@cache
+def _stemmer(language: str) -> Any:
+    return snowballstemmer.stemmer(language)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Mail through the standard library: the header lines a reader sees, the body, the attachments' names.
+"""Mail through the standard library: the header lines a reader sees, the body, then the attachments.
 
 Read here and not by the office library, which lost the body of a signed message.
 """
@@ -6,8 +6,10 @@ Read here and not by the office library, which lost the body of a signed message
 from __future__ import annotations
 
 import email
+import email.message
 import email.policy
 from email.message import EmailMessage, MIMEPart
+from functools import partial
 from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser
@@ -16,14 +18,18 @@ from ingest.builder import DocumentBuilder
 from ingest.decode import decode
 from ingest.failures import ParseFailure
 from ingest.parsers.html import add_html
+from ingest.parts import Part, add_parts
 from ingest.source import Source
 from ingest.types import ParsedDocument
 
 _SHOWN_HEADERS: Final = ("From", "To", "Cc", "Date")
+_SIGNATURES: Final = frozenset(
+    {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"}
+)
 
 
 def parse_mail(source: Source) -> ParsedDocument:
-    """A message; the plain body is preferred to the HTML one. Attachments are named, not read."""
+    """A message; the plain body is preferred to the HTML one. Attachments follow as pages of their own."""
     message = email.message_from_bytes(source.path.read_bytes(), policy=email.policy.default)
     builder = DocumentBuilder(source.limits.text_chars)
     subject = _header(message, "Subject")
@@ -34,13 +40,25 @@ def parse_mail(source: Source) -> ParsedDocument:
     body = message.get_body(("plain", "html"))
     if body is not None:
         _add_body(body, builder)
-    names = [part.get_filename() or part.get_content_type() for part in message.iter_attachments()]
-    if names:
-        builder.paragraph("Attachments: " + ", ".join(names))
-    warnings = (
-        (f"{len(names)} attachments were not read; upload them as files of their own.",) if names else ()
-    )
-    return builder.build(source.media_type, title=subject, warnings=warnings)
+    parts = [part for part in map(_part, message.iter_attachments()) if part is not None]
+    if parts:
+        builder.paragraph("Attachments: " + ", ".join(part.name for part in parts))
+    warnings = add_parts(source, parts, builder)
+    return builder.build(source.media_type, paged=bool(parts), title=subject, warnings=warnings)
+
+
+def _part(attachment: EmailMessage | MIMEPart) -> Part | None:
+    """An attachment as a file; a forwarded message is a file, too. None for a signature: it says nothing."""
+    if attachment.get_content_type() in _SIGNATURES:
+        return None
+    name = attachment.get_filename() or attachment.get_content_type()
+    payload = attachment.get_payload(decode=True)
+    if isinstance(payload, bytes):
+        return Part(name, partial(bytes, payload))
+    inner = attachment.get_payload()
+    if isinstance(inner, list) and len(inner) == 1 and isinstance(inner[0], email.message.Message):
+        return Part(attachment.get_filename() or "message.eml", inner[0].as_bytes)
+    return Part(name, bytes)
 
 
 def _add_body(body: MIMEPart, builder: DocumentBuilder) -> None:

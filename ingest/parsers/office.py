@@ -31,14 +31,14 @@ _BOMB = re.compile(r"security limit", re.I)
 
 
 def parse_office(source: Source) -> ParsedDocument:
-    """A document without page numbers: Word, OpenDocument text, EPUB, RTF, Outlook mail, markup.
+    """A document without page numbers: Word, OpenDocument text, EPUB, RTF, markup.
 
     Raises ParseFailure `file_encrypted`, `archive_bomb` or `file_damaged`.
     """
     _check_main_part(source)
     builder = DocumentBuilder(source.limits.text_chars)
     # text was decoded already, whatever its encoding; the library expects UTF-8
-    extracted = _extract(source, source.text.encode() if source.decoded else source.path.read_bytes())
+    extracted = extract(source, source.text.encode() if source.decoded else source.path.read_bytes())
     add_markdown(extracted.content, builder)
     warnings = (*source.decoding_warnings, *(str(item.message) for item in extracted.processing_warnings))
     return builder.build(source.media_type, title=extracted.metadata.title, warnings=warnings)
@@ -48,7 +48,7 @@ def parse_slides(source: Source) -> ParsedDocument:
     """A presentation in the old or the OpenDocument format: a page a slide."""
     _check_main_part(source)
     data = source.path.read_bytes()
-    extracted = _extract(source, _without_masters(data) if source.family == "odp" else data)
+    extracted = extract(source, _without_masters(data) if source.family == "odp" else data)
     slides = _SLIDE_BREAK.split(extracted.content)
     builder = DocumentBuilder(source.limits.text_chars)
     if slides[0].strip():
@@ -85,7 +85,7 @@ def _without_masters(data: bytes) -> bytes:
     return cleaned.getvalue()
 
 
-def _extract(source: Source, data: bytes) -> xberg.ExtractedDocument:
+def extract(source: Source, data: bytes) -> xberg.ExtractedDocument:
     """The library's one document for `data`. Bytes go in, never a path or address it might fetch."""
     given = xberg.ExtractInput(
         kind="bytes", bytes=data, mime_type=source.media_type, filename=f"document.{source.family}"

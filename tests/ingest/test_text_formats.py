@@ -167,7 +167,7 @@ def test_xml_entities_are_refused(parse_bytes: ParseBytes) -> None:
         parse_bytes(source, "a.xml")
 
 
-def test_mail_shows_headers_body_and_attachment_names(parse_bytes: ParseBytes) -> None:
+def test_mail_shows_headers_body_and_attachments(parse_bytes: ParseBytes) -> None:
     mail = (
         "From: Ada <ada@x.example>\nTo: bo@x.example\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\n"
         "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=B\n\n--B\n"
@@ -177,7 +177,9 @@ def test_mail_shows_headers_body_and_attachment_names(parse_bytes: ParseBytes) -
     )
     parsed = parse_bytes(mail.encode(), "a.eml")
     assert parsed.text == (
-        "Grüße\n\nFrom: Ada <ada@x.example>\nTo: bo@x.example\n\nStraße\n\nAttachments: list.csv"
+        "Grüße\n\nFrom: Ada <ada@x.example>\nTo: bo@x.example\n\nStraße\n\nAttachments: list.csv\n\n"
+        "list.csv\n\na | b"
     )
     assert parsed.title == "Grüße"
-    assert parsed.warnings == ("1 attachments were not read; upload them as files of their own.",)
+    assert [page.label for page in parsed.pages] == [None, "list.csv"]
+    assert parsed.warnings == ()
