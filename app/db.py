@@ -121,8 +121,14 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}").close()
     _switch_to_wal(connection)
+    # SQLite's own knows ASCII only; searches that ignore case must treat "Ä" as PostgreSQL does.
+    connection.create_function("lower", 1, _lower, deterministic=True)
     for pragma in ("synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:

@@ -82,6 +82,11 @@ class ConversationNotFound(NotFound):
     default_next_step = "List conversations with GET /v1/conversations."
 
 
+class ShareNotFound(NotFound):
+    code = "share_not_found"
+    default_next_step = "Ask whoever sent the link for a new one."
+
+
 class JobNotFound(NotFound):
     code = "job_not_found"
 

@@ -227,8 +227,30 @@ class Message(Base):
     sources: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)  # numbered passages of the prompt
     trace: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # prompt, models, settings, timings, tokens
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    writer: Mapped[str | None] = mapped_column(
+        String(300)
+    )  # the process that writes it: app/jobs/identity.py
+    replaces_id: Mapped[int | None] = mapped_column(BigInteger)  # the message asked or answered anew
+    replaced_by_id: Mapped[int | None] = mapped_column(BigInteger)  # set: no part of its conversation now
+    rating: Mapped[str | None] = mapped_column(String(10))  # up, down
+    comment: Mapped[str | None] = mapped_column(Text)
+    rated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Share(Base):
+    """A link that shows one conversation, up to one message, to whoever has it. Revoking deletes the row."""
+
+    __tablename__ = "shares"
+    __table_args__ = (UniqueConstraint("conversation_id"), UniqueConstraint("token"), NEVER_REUSED)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    token: Mapped[str] = mapped_column(String(64))  # 256 random bits
+    last_message_id: Mapped[int] = mapped_column(BigInteger)  # later messages are not shown
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
 
 class CitationRow(Base):

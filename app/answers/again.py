@@ -21,7 +21,7 @@ class NotAnsweredYet(AppError):
     default_next_step = "Wait until the answer is there, or stop it, and try again."
 
 
-def again(session: Session, owner_id: int, message_id: int, standalone_question: str) -> Command:
+def again(session: Session, owner_id: int, message_id: int, standalone_question: str, writer: str) -> Command:
     """A new pending message with the same question, scope and search configuration.
 
     Raises NotFound, and NotAnsweredYet for a message without trace.
@@ -30,7 +30,9 @@ def again(session: Session, owner_id: int, message_id: int, standalone_question:
     if "scope" not in (asked.trace or {}):
         raise NotAnsweredYet(f"Message {message_id} has no answer yet, or one of an older version.")
     trace: dict[str, Any] = asked.trace or {}
-    message = repository.save_question(session, owner_id, asked.question, asked.conversation_id)
+    message = repository.save_question(
+        session, owner_id, asked.question, asked.conversation_id, writer=writer
+    )
     return Command(
         message_id=message.id,
         conversation_id=message.conversation_id,

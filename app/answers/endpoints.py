@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,7 +12,8 @@ from fastapi.responses import StreamingResponse
 from app.accounts.types import Account
 from app.answers import repository
 from app.answers.again import again
-from app.answers.runner import StreamEvent, run
+from app.answers.runner import run
+from app.answers.running import EventLog, StreamEvent
 from app.answers.schemas import (
     Answer,
     AskAgainRequest,
@@ -91,15 +92,15 @@ def ask_again(message_id: RowId, body: AskAgainRequest, services: AppServices, u
     check_length(services, body.standalone_question)
     services.running.check_room(services.settings.device_queue)
     with services.sessions.begin() as session:
-        command = again(session, user.id, message_id, body.standalone_question)
+        command = again(session, user.id, message_id, body.standalone_question, services.running.writer)
     return _told(run(services, command), body.stream)
 
 
-def _told(events: Iterator[StreamEvent], stream: bool) -> Any:
+def _told(events: EventLog, stream: bool) -> Any:
     """The events as they come, or the answer that they end with."""
     if stream:
-        return StreamingResponse(_server_sent(events), media_type="text/event-stream")
-    for name, data in events:
+        return StreamingResponse(server_sent(events.listen()), media_type="text/event-stream")
+    for name, data in events.follow():
         if name == "done":
             return data
         if name == "error":
@@ -119,7 +120,14 @@ def _saved(services: Services, user: Account, body: AskRequest) -> Command:
     """The question is committed before anything else happens: it survives any crash after this."""
     with services.sessions.begin() as session:
         config = body.config.applied_to(resolve(session, user, services.settings, body.configuration))
-        message = repository.save_question(session, user.id, body.question, body.conversation_id)
+        message = repository.save_question(
+            session,
+            user.id,
+            body.question,
+            body.conversation_id,
+            replaces_id=body.replaces_message_id,
+            writer=services.running.writer,
+        )
         return Command(
             message_id=message.id,
             conversation_id=message.conversation_id,
@@ -131,9 +139,9 @@ def _saved(services: Services, user: Account, body: AskRequest) -> Command:
         )
 
 
-def _server_sent(events: Iterator[StreamEvent]) -> Iterator[str]:
+async def server_sent(events: AsyncIterator[StreamEvent]) -> AsyncIterator[str]:
     """Server-sent events (WHATWG HTML, section 9.2)."""
-    for name, data in events:
+    async for name, data in events:
         yield f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 

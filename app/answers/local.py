@@ -59,7 +59,7 @@ def ask_once(
             resolve(session, owner, services.settings),
         )
     known = services.index.last_change_id
-    name, data = list(run(services, command))[-1]
+    name, data = list(run(services, command).follow())[-1]
     if services.index.last_change_id != known:
         services.index.save()  # the next call starts from here
     if name == "error":

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from app.answers.types import Draft, Footnote, Passage
 from app.conversations.repository import get_conversation
-from app.errors import NotFound
+from app.errors import Conflict, InvalidRequest, NotFound
+from app.jobs.identity import is_gone
 from app.tables import CitationRow, Conversation, Document, DocumentPage, Message, utc_now
 from retrieval.types import AccessFilter
 
@@ -25,17 +26,66 @@ INTERRUPTED = {
 }
 
 
-def save_question(session: Session, owner_id: int, question: str, conversation_id: int | None) -> Message:
-    """A pending message, in a new conversation when none is named.
+def save_question(
+    session: Session,
+    owner_id: int,
+    question: str,
+    conversation_id: int | None,
+    replaces_id: int | None = None,
+    writer: str | None = None,
+) -> Message:
+    """A pending message, in a new conversation when none is named, or in place of another message.
 
-    Raises ConversationNotFound when the conversation is not the owner's.
+    Raises ConversationNotFound or NotFound when it is not the owner's, Conflict when the other message is
+    still being written or has been replaced already.
     """
+    replaced = _replaceable(session, owner_id, replaces_id, conversation_id) if replaces_id else None
+    if replaced is not None:
+        conversation_id = replaced.conversation_id
     conversation = _conversation(session, owner_id, question, conversation_id)
     conversation.updated_at = utc_now()
-    message = Message(owner_id=owner_id, conversation_id=conversation.id, question=question)
+    message = Message(
+        owner_id=owner_id,
+        conversation_id=conversation.id,
+        question=question,
+        writer=writer,
+        replaces_id=replaces_id,
+    )
     session.add(message)
     session.flush()
+    if replaced is not None:
+        _set_aside(session, replaced, message.id)
     return message
+
+
+def _replaceable(session: Session, owner_id: int, message_id: int, conversation_id: int | None) -> Message:
+    message = get_message(session, owner_id, message_id)
+    if conversation_id not in (None, message.conversation_id):
+        raise InvalidRequest(
+            f"Message {message_id} is in conversation {message.conversation_id}.", field="conversation_id"
+        )
+    if message.state == "pending":
+        raise Conflict(f"Message {message_id} is still being answered.", next_step="Stop it first.")
+    if message.replaced_by_id is not None:
+        raise Conflict(
+            f"Message {message_id} was replaced by message {message.replaced_by_id}.",
+            next_step="Read the conversation again.",
+        )
+    return message
+
+
+def _set_aside(session: Session, replaced: Message, by_id: int) -> None:
+    """The message and all that followed leave the conversation; their rows stay for replay and evals."""
+    session.execute(
+        update(Message)
+        .where(
+            Message.conversation_id == replaced.conversation_id,
+            Message.id >= replaced.id,
+            Message.id < by_id,
+            Message.replaced_by_id.is_(None),
+        )
+        .values(replaced_by_id=by_id)
+    )
 
 
 def _conversation(
@@ -53,7 +103,11 @@ def earlier_questions(session: Session, conversation_id: int, before_message_id:
     """What was asked before in this conversation, standalone where it was rewritten, oldest first."""
     statement = (
         select(func.coalesce(Message.standalone_question, Message.question))
-        .where(Message.conversation_id == conversation_id, Message.id < before_message_id)
+        .where(
+            Message.conversation_id == conversation_id,
+            Message.id < before_message_id,
+            Message.replaced_by_id.is_(None),
+        )
         .order_by(Message.id)
     )
     return list(session.scalars(statement))
@@ -63,7 +117,11 @@ def cited_before(session: Session, conversation_id: int, before_message_id: int)
     """Chunks that the last turn of this conversation cites, in the order of its footnotes."""
     last = (
         select(func.max(Message.id))
-        .where(Message.conversation_id == conversation_id, Message.id < before_message_id)
+        .where(
+            Message.conversation_id == conversation_id,
+            Message.id < before_message_id,
+            Message.replaced_by_id.is_(None),
+        )
         .scalar_subquery()
     )
     statement = select(CitationRow.chunk_id).where(CitationRow.message_id == last).order_by(CitationRow.id)
@@ -163,7 +221,12 @@ def find_message(session: Session, message_id: int) -> Message:
 
 
 def list_messages(session: Session, conversation_id: int) -> list[Message]:
-    statement = select(Message).where(Message.conversation_id == conversation_id).order_by(Message.id)
+    """The turns of a conversation, oldest first, without those that others replaced."""
+    statement = (
+        select(Message)
+        .where(Message.conversation_id == conversation_id, Message.replaced_by_id.is_(None))
+        .order_by(Message.id)
+    )
     return list(session.scalars(statement))
 
 
@@ -176,10 +239,19 @@ def citations_of(session: Session, message_ids: Sequence[int]) -> dict[int, list
     return found
 
 
-def fail_interrupted(session: Session) -> None:
+def is_interrupted(message: Message) -> bool:
+    """Whether nobody writes this pending answer any more, as far as it can be known from here."""
+    if message.state != "pending":
+        return False
+    return (message.writer is not None and is_gone(message.writer)) or (
+        message.created_at < utc_now() - PENDING_TIMEOUT
+    )
+
+
+def fail_interrupted(session: Session, message_ids: Sequence[int]) -> None:
     """Answers that a stopped server left pending are marked failed, so that nobody waits for them."""
     session.execute(
         update(Message)
-        .where(Message.state == "pending", Message.created_at < utc_now() - PENDING_TIMEOUT)
+        .where(Message.state == "pending", Message.id.in_(message_ids))
         .values(state="failed", error=INTERRUPTED, finished_at=utc_now())
     )

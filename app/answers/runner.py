@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 from app.answers import repository
+from app.answers.running import EventLog, Running
 from app.answers.service import answer
 from app.answers.tracing import asked_of
 from app.answers.types import Command, Draft
@@ -18,39 +17,24 @@ from app.services import Services
 
 log = logging.getLogger(__name__)
 
-StreamEvent = tuple[str, dict[str, Any]]
-"""(event name, data) as the stream sends it; the last one is `done` or `error`."""
 
-LAST_EVENTS = frozenset({"done", "error"})
+def run(services: Services, command: Command) -> EventLog:
+    """Starts the answer; its log tells question, sources, token..., citations, then done or error.
 
-
-def run(services: Services, command: Command) -> Iterator[StreamEvent]:
-    """Starts the answer and yields its events: question, sources, token..., citations, done or error.
-
-    Leaving the iterator early does not stop the answer; `RunningAnswers.cancel` does.
+    Leaving the log early does not stop the answer; `RunningAnswers.cancel` does.
     """
-    events: queue.SimpleQueue[StreamEvent] = queue.SimpleQueue()
-    flag = services.running.start(command.message_id)
+    running = services.running.start(command.message_id)
     thread = threading.Thread(
-        target=_work, args=(services, command, flag, events), name=f"answer-{command.message_id}", daemon=True
+        target=_work, args=(services, command, running), name=f"answer-{command.message_id}", daemon=True
     )
     thread.start()
-    return _until_last(events)
+    return running.log
 
 
-def _until_last(events: queue.SimpleQueue[StreamEvent]) -> Iterator[StreamEvent]:
-    while True:
-        event = events.get()
-        yield event
-        if event[0] in LAST_EVENTS:
-            return
-
-
-def _work(
-    services: Services, command: Command, flag: threading.Event, events: queue.SimpleQueue[StreamEvent]
-) -> None:
+def _work(services: Services, command: Command, running: Running) -> None:
+    events = running.log
     try:
-        for event in answer(services, command, flag.is_set):
+        for event in answer(services, command, running.stop.is_set):
             if event.name != "stored":
                 events.put((event.name, event.data))
         events.put(("citations", _citations(services, command)))
@@ -64,9 +48,7 @@ def _work(
         services.running.finish(command.message_id)
 
 
-def _fail(
-    services: Services, command: Command, error: AppError, events: queue.SimpleQueue[StreamEvent]
-) -> None:
+def _fail(services: Services, command: Command, error: AppError, events: EventLog) -> None:
     """Stores the failure first, so that a reload shows it too."""
     draft = Draft(
         command.message_id, command.conversation_id, command.question, command.question, state="failed"

@@ -21,6 +21,10 @@ def _asked(text: str) -> str:
     return stripped
 
 
+def _comment(text: str) -> str | None:
+    return storable(text).strip() or None
+
+
 Question = Annotated[
     str, Field(max_length=20_000, description="The question, in plain words."), AfterValidator(_asked)
 ]
@@ -76,6 +80,10 @@ class AskRequest(Scope):
         default=None, description="What a follow-up means, in your words: nothing is rewritten then."
     )
     conversation_id: RowId | None = None
+    replaces_message_id: RowId | None = Field(
+        default=None,
+        description="Ask or answer this message anew: it and what follows it leave the conversation.",
+    )
     stream: bool = False
 
 
@@ -88,6 +96,16 @@ class AskAgainRequest(RequestModel):
     )
     standalone_question: Question
     stream: bool = False
+
+
+class FeedbackRequest(RequestModel):
+    """A thumb and, if wanted, words."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"rating": "down", "comment": "The old handbook."}]}
+    )
+    rating: Literal["up", "down"]
+    comment: Annotated[str, Field(max_length=5000), AfterValidator(_comment)] | None = None
 
 
 class PassageOut(BaseModel):
@@ -166,6 +184,13 @@ class ErrorOut(BaseModel):
     next_step: str
 
 
+class Feedback(BaseModel):
+    """What a person thinks of an answer."""
+
+    rating: Literal["up", "down"]
+    comment: str | None = None
+
+
 class Answer(BaseModel):
     """A question with its answer, footnotes and everything that was in the prompt."""
 
@@ -181,6 +206,8 @@ class Answer(BaseModel):
     timings_ms: dict[str, float]
     tokens: dict[str, int]
     error: ErrorOut | None = None
+    feedback: Feedback | None = None
+    replaces_message_id: int | None = None
     created_at: datetime
 
 

@@ -11,6 +11,7 @@ from app.answers.schemas import (
     CitationOut,
     ErrorOut,
     Evidence,
+    Feedback,
     HitOut,
     RefusalOut,
     Scores,
@@ -40,6 +41,10 @@ def answer_out(message: Message, citations: Sequence[CitationRow]) -> Answer:
         error=ErrorOut(**{name: message.error[name] for name in ErrorOut.model_fields})
         if message.error
         else None,
+        feedback=Feedback(rating=message.rating, comment=message.comment)  # type: ignore[arg-type]
+        if message.rating
+        else None,
+        replaces_message_id=message.replaces_id,
         created_at=message.created_at,
     )
 
