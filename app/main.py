@@ -20,6 +20,8 @@ from app.error_handlers import install_error_handlers
 from app.error_responses import Responses
 from app.errors import ErrorBody
 from app.evals.endpoints import router as evals
+from app.evals.sets.case_endpoints import router as eval_cases
+from app.evals.sets.endpoints import router as eval_sets
 from app.jobs.endpoints import router as jobs
 from app.metrics import Metrics
 from app.middleware import ObserveRequests
@@ -65,6 +67,8 @@ def create_app(settings: Settings, build: Callable[[Settings], Services]) -> Fas
         conversations,
         configurations,
         evals,
+        eval_sets,
+        eval_cases,
         health.router,
     ):
         app.include_router(router)

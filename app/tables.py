@@ -284,9 +284,15 @@ class EvalRun(Base):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
-    kind: Mapped[str] = mapped_column(String(20))  # answers, retrieval, claims
-    name: Mapped[str] = mapped_column(String(500))  # the file it ran on
-    status: Mapped[str] = mapped_column(String(20), default="running")  # running, done, failed
+    kind: Mapped[str] = mapped_column(String(20))  # EvalKind
+    name: Mapped[str] = mapped_column(String(500))  # the set or the file it ran on
+    status: Mapped[str] = mapped_column(String(20), default="running")  # RunStatus
+    set_id: Mapped[int | None] = mapped_column(BigInteger, index=True)  # no foreign key: outlives its set
+    done: Mapped[int] = mapped_column(Integer, default=0)  # questions, as often as each is asked
+    total: Mapped[int] = mapped_column(Integer, default=0)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    leased_by: Mapped[str | None] = mapped_column(String(200))  # who works on it
+    lease_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     config: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     metrics: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON)

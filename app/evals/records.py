@@ -80,7 +80,7 @@ def read_records(path: Path, kind: type[Record], limit: int | None = None) -> li
     Raises EvalFileInvalid at the first bad line, or when there is none at all.
     """
     records: dict[str, Record] = {}
-    for number, line in islice(_lines(path), limit):
+    for number, line in islice(lines_of(path), limit):
         record = _parse(path, number, line, kind)
         if record.id in records:
             raise _invalid(path, f"the id {record.id!r} was used before", number)
@@ -93,7 +93,7 @@ def read_records(path: Path, kind: type[Record], limit: int | None = None) -> li
 def read_judgements(path: Path) -> dict[str, dict[str, int]]:
     """Query id to document id to grade, from `query<TAB>document<TAB>grade` with or without a header line."""
     judgements: dict[str, dict[str, int]] = {}
-    for position, (number, line) in enumerate(_lines(path)):
+    for position, (number, line) in enumerate(lines_of(path)):
         columns = line.split("\t")
         if len(columns) != 3:
             raise _invalid(path, f"{len(columns)} columns instead of query, document and grade", number)
@@ -131,7 +131,7 @@ def _parse(path: Path, number: int, line: str, kind: type[Record]) -> Record:
         raise _invalid(path, f"{field}: {first['msg']}", number) from error
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def lines_of(path: Path) -> Iterator[tuple[int, str]]:
     """Lines that are not blank, numbered from 1."""
     opened = gzip.open if path.suffix == ".gz" else open
     try:
