@@ -28,7 +28,9 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as
 def main() -> None:
     """Entry point: expected failures are two plain lines and exit code 2, never a traceback."""
     from app.evals.commands import evals_app
+    from app.jobs.commands import jobs_app
 
+    app.add_typer(jobs_app, name="jobs", help="What is being read; stop it or try it again.")
     app.add_typer(evals_app, name="eval", help="Measure answers, retrieval and claims; list the runs.")
     try:
         app()
@@ -71,17 +73,35 @@ def serve() -> None:
 @app.command()
 def worker(
     until_idle: Annotated[bool, typer.Option(help="Stop when no job is left.")] = False,
+    count: Annotated[
+        int | None, typer.Option(min=1, max=256, help="How many; without it FOOTNOTE_WORKERS.")
+    ] = None,
 ) -> None:
-    """Start one ingest worker."""
+    """Start ingest workers at low priority; each stops when told, and is restarted when it crashes."""
+    from app.processes import worker_children
+    from app.supervisor import run
+
+    settings = configured(service=True)
+    number = count or settings.workers
+    if number == 1:
+        _work(settings, until_idle)
+        return
+    children = worker_children(settings, number, until_idle=until_idle)
+    raise typer.Exit(run(children, stop=threading.Event(), log=typer.echo))
+
+
+def _work(settings: Settings, until_idle: bool) -> None:
+    """One worker in this process."""
     from app.db import create_engine, migrate
     from app.documents.blobs import BlobStore
+    from app.jobs.priority import yield_to_others
     from app.jobs.worker import run_worker
     from app.wiring import build_ingest_models
 
-    settings = configured(service=True)
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
+    yield_to_others()
     migrate(settings.resolved_database_url)
     run_worker(
         settings,
@@ -90,6 +110,7 @@ def worker(
         build_ingest_models(settings),
         stop=stop,
         until_idle=until_idle,
+        may_exit=True,
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
+from app.jobs.priority import threads_each
 from app.settings import Settings
 from app.supervisor import Child
 
+FOOTNOTE = (sys.executable, "-m", "app.cli")
 UI_MAIN = Path(__file__).resolve().parent.parent / "ui" / "main.py"
 
 
@@ -15,10 +18,9 @@ def children(settings: Settings) -> list[Child]:
     """What the supervisor keeps running, in start order."""
     api = settings.resolved_api_url
     browser = f"http://{settings.host}:{settings.ui_port}"
-    footnote = [sys.executable, "-m", "app.cli"]
     return [
-        Child("api", [*footnote, "serve"], health_url=f"{api}/readyz", address=f"{api}/docs"),
-        Child("worker", [*footnote, "worker"]),
+        Child("api", [*FOOTNOTE, "serve"], health_url=f"{api}/readyz", address=f"{api}/docs"),
+        *worker_children(settings, settings.workers),
         Child(
             "ui",
             ui_command(settings),
@@ -27,6 +29,15 @@ def children(settings: Settings) -> list[Child]:
             address=browser,
         ),
     ]
+
+
+def worker_children(settings: Settings, count: int, *, until_idle: bool = False) -> list[Child]:
+    """`count` ingest workers that share the cores; one alone has them all."""
+    flags = ["--count", "1", *(["--until-idle"] if until_idle else [])]
+    threads = settings.torch_threads or threads_each(os.cpu_count() or 1, count)
+    env = {} if count == 1 else {"FOOTNOTE_TORCH_THREADS": str(threads)}
+    names = ["worker"] if count == 1 else [f"worker-{number}" for number in range(1, count + 1)]
+    return [Child(name, [*FOOTNOTE, "worker", *flags], env=env, may_end=until_idle) for name in names]
 
 
 def ui_command(settings: Settings) -> list[str]:

@@ -67,6 +67,17 @@ class Settings(BaseSettings):
     lease_s: float = Field(
         30.0, gt=1, le=3600, description="How long a job stays leased without a heartbeat."
     )
+    workers: int = Field(
+        1, ge=1, le=256, description="Ingest workers of `footnote up` and `footnote worker`."
+    )
+    stage_timeout_s: float = Field(
+        300.0, gt=1, le=86_400, description="A stage without any progress for this long is given up."
+    )
+    worker_memory_bytes: int = Field(
+        3 * 1024**3,
+        ge=512 * 1024**2,
+        description="A worker that grows past this gives its job up and restarts.",
+    )
     poll_interval_s: float = Field(0.5, gt=0, le=60, description="Pause of an idle worker.")
     max_attempts: int = Field(3, ge=1, le=20, description="Tries before a job is dead.")
     retry_backoff_s: float = Field(5.0, ge=0, le=3600, description="Pause before the second try; doubles.")

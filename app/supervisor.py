@@ -35,6 +35,7 @@ class Child:
     env: Mapping[str, str] = field(default_factory=dict)  # added to this process's environment
     health_url: str | None = None  # answers 2xx once the child is usable; None: usable as soon as it runs
     address: str | None = None  # shown to the user when everything is healthy
+    may_end: bool = False  # an exit with status 0 means that its work is done; it is not started again
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Runner:
         self.policy = policy
         self.log = log
         self.early_crashes = 0
+        self.ended = False  # its work is done
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._started_at = 0.0
@@ -78,6 +80,8 @@ class Runner:
 
     def tick(self) -> None:
         """Starts the child when due, notices its exit, asks for its health until it is healthy."""
+        if self.ended:
+            return
         if self._process is None:
             if time.monotonic() >= self._restart_at:
                 self._start()
@@ -127,6 +131,9 @@ class Runner:
         # Counted from health, not from the start: loading models may take long and still end in a crash.
         healthy_s = 0.0 if self._healthy_since is None else time.monotonic() - self._healthy_since
         self._sweep(process)
+        if self.child.may_end and process.returncode == 0:
+            self.ended = True
+            return
         self.early_crashes = 0 if healthy_s >= self.policy.stable_after_s else self.early_crashes + 1
         self._healthy_since = None
         pause_s = self.policy.pause_s(self.early_crashes)
@@ -156,7 +163,7 @@ class Runner:
 def run(
     children: Sequence[Child], *, stop: threading.Event, log: Log, policy: RestartPolicy | None = None
 ) -> int:
-    """Keeps the children running until `stop` is set or a stop signal arrives.
+    """Keeps the children running until `stop` is set, a stop signal arrives or all have done their work.
 
     Returns the exit code: 0 after an orderly stop, 1 after giving up on a child that keeps crashing at its
     start.
@@ -178,13 +185,15 @@ def run(
 
 
 def supervise(runners: Sequence[Runner], stop: threading.Event, log: Log) -> str | None:
-    """Looks after the children until told to stop; returns the name of the one that was given up, if any."""
+    """Looks after the children until told to stop or all have ended; returns the name of one given up."""
     announced = False
     while not stop.is_set():
         for runner in runners:
             runner.tick()
             if runner.given_up:
                 return runner.child.name
+        if all(runner.ended for runner in runners):
+            return None
         if not announced and all(runner.healthy for runner in runners):
             announced = True
             announce(runners, log)

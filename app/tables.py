@@ -106,7 +106,7 @@ class Document(Base):
     page_count: Mapped[int | None] = mapped_column(Integer)
     chunk_count: Mapped[int | None] = mapped_column(Integer)
     report: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    error: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # code, stage, cause, next_step
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # JobError
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, onupdate=utc_now)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -192,6 +192,11 @@ class Job(Base):
     stage: Mapped[str] = mapped_column(String(20), default="stored")
     stage_done: Mapped[int] = mapped_column(Integer, default=0)
     stage_total: Mapped[int] = mapped_column(Integer, default=0)
+    stages: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)  # stage, done, total of each so far
+    seconds_left: Mapped[float | None] = mapped_column(
+        Float
+    )  # an estimate; None while there is no hold for it
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # this try
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, onupdate=utc_now)

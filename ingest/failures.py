@@ -24,22 +24,26 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "parse_timeout": "Split the file, or raise FOOTNOTE_PARSE_TIMEOUT_S and retry.",
     "parse_memory": "Split the file, or raise FOOTNOTE_PARSE_MEMORY_BYTES and retry.",
     "parse_crashed": "Retry once; if it fails again, save a fresh copy of the file in its own program.",
+    "parse_disk_full": "Free disk space where FOOTNOTE_DATA_DIR is, then retry.",
     "encoding_unknown": "Save the file as UTF-8 text and upload it again.",
 }
 """Stable error code to its usual next step."""
 
-RETRIABLE: Final = frozenset({"parse_timeout", "parse_crashed"})
+RETRIABLE: Final = frozenset({"parse_timeout", "parse_crashed", "parse_disk_full"})
 """Codes where the same bytes may succeed on a calmer machine."""
 
 
 class ParseFailure(Exception):
     """An expected failure as a parser sees it: a code from `NEXT_STEPS` and the cause in plain words."""
 
-    def __init__(self, code: str, cause: str, next_step: str | None = None) -> None:
+    def __init__(
+        self, code: str, cause: str, next_step: str | None = None, *, page: int | None = None
+    ) -> None:
         super().__init__(cause)
         self.code = code
         self.cause = cause
         self.next_step = next_step or NEXT_STEPS[code]
+        self.page = page  # 1-based, where it is known
 
 
 def ingest_error(failure: ParseFailure, stage: Stage, file_name: str) -> IngestError:
@@ -51,4 +55,5 @@ def ingest_error(failure: ParseFailure, stage: Stage, file_name: str) -> IngestE
         cause=failure.cause,
         next_step=failure.next_step,
         permanent=failure.code not in RETRIABLE,
+        page=failure.page,
     )

@@ -104,6 +104,10 @@ class Client:
     def retry_document(self, document_id: int) -> None:
         self._send("POST", f"/v1/documents/{document_id}/retry")
 
+    def cancel_document(self, document_id: int) -> None:
+        """Stops its reading, whether it waits or runs."""
+        self._send("POST", f"/v1/documents/{document_id}/cancel")
+
     def document_file(self, document_id: int) -> bytes:
         """The original bytes."""
         return self._send("GET", f"/v1/documents/{document_id}/file").content

@@ -8,7 +8,8 @@ from typing import Any
 import streamlit as st
 
 from ui.client import ApiError, Client
-from ui.schemas import Document, Progress
+from ui.progress import show_progress
+from ui.schemas import Document, Failure
 from ui.text import counted, escape_markdown, file_size
 from ui.views import passage, show_failure
 
@@ -18,13 +19,7 @@ STATUS_BADGES = {
     "ready": ("Ready", ":material/check:", "green"),
     "failed": ("Failed", ":material/error:", "red"),
 }
-STAGES = {
-    "stored": "Stored",
-    "parse": "Reading",
-    "chunk": "Dividing into passages",
-    "embed": "Understanding passages",
-    "index": "Adding to the index",
-}
+STOPPED = ("Stopped", ":material/stop_circle:", "orange")
 
 
 def show_document(client: Client, document: Document) -> None:
@@ -34,7 +29,7 @@ def show_document(client: Client, document: Document) -> None:
         if document.status == "processing":
             show_progress(document.progress)
         if document.error is not None:
-            show_failure(document.error)
+            show_failure(document.error, title=where(document.error))
         notes = list(report_notes(document.report or {}))
         with st.container(horizontal=True):
             actions(client, document)
@@ -47,11 +42,21 @@ def show_document(client: Client, document: Document) -> None:
 
 def headline(document: Document) -> None:
     """Name, status and size."""
-    label, icon, color = STATUS_BADGES[document.status]
+    label, icon, color = STOPPED if is_stopped(document) else STATUS_BADGES[document.status]
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"**{escape_markdown(document.file_name)}**")
         st.badge(label, icon=icon, color=color)  # type: ignore[arg-type]
     st.caption(" · ".join(facts(document)))
+
+
+def where(failure: Failure) -> str | None:
+    """The page at which reading broke, where that is known."""
+    return None if failure.page is None else f"Page {failure.page:,}"
+
+
+def is_stopped(document: Document) -> bool:
+    """A person stopped the reading: no failure of the file."""
+    return document.error is not None and document.error.code == "cancelled"
 
 
 def facts(document: Document) -> Iterator[str]:
@@ -63,16 +68,6 @@ def facts(document: Document) -> Iterator[str]:
         yield counted(document.chunk_count, "passage")
     if document.report and document.report.get("language"):
         yield escape_markdown(f"language {document.report['language']}")
-
-
-def show_progress(progress: Progress | None) -> None:
-    """The stage and how much of it is done."""
-    if progress is None:
-        return
-    label = STAGES.get(progress.stage, progress.stage)
-    share = progress.done / progress.total if progress.total else 0.0
-    count = f": {progress.done:,} of {progress.total:,}" if progress.total else ""
-    st.progress(min(1.0, share), text=f"{escape_markdown(label)}{count}")
 
 
 def report_notes(report: dict[str, Any]) -> Iterator[str]:
@@ -96,7 +91,11 @@ def instruction_like(report: dict[str, Any]) -> None:
 
 
 def actions(client: Client, document: Document) -> None:
-    """Retry what failed; fetch the original; delete in any state."""
+    """Stop what waits or runs; retry what failed; fetch the original; delete in any state."""
+    if document.status in ("queued", "processing") and st.button(
+        "Stop", key=f"stop-{document.id}", icon=":material/stop_circle:", type="tertiary"
+    ):
+        act(lambda: client.cancel_document(document.id))
     if document.status == "failed" and st.button(
         "Retry", key=f"retry-{document.id}", icon=":material/refresh:", type="tertiary"
     ):

@@ -21,6 +21,8 @@ class Failure(Read):
     stage: str = "request"
     cause: str
     next_step: str
+    file: str | None = None
+    page: int | None = None
     details: dict[str, Any] = {}
 
 
@@ -30,10 +32,15 @@ class Collection(Read):
     document_count: int = 0
 
 
-class Progress(Read):
+class StageCount(Read):
     stage: str
     done: int
     total: int
+
+
+class Progress(StageCount):
+    stages: list[StageCount] = []
+    seconds_left: float | None = None
 
 
 class Document(Read):

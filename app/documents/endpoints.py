@@ -13,6 +13,7 @@ from app.documents import page_images, removal, service
 from app.documents.blobs import StorageFull
 from app.documents.receiving import receive_upload, register_all, upload_result
 from app.documents.schemas import (
+    CancelResult,
     DocumentList,
     DocumentOut,
     DocumentQuery,
@@ -105,6 +106,12 @@ def delete(document_id: RowId, services: AppServices, user: CurrentUser) -> None
 def retry(document_id: RowId, session: WriteSession, user: CurrentUser) -> RetryResult:
     """Queues a failed document again; it stays the same document."""
     return service.retry(session, user, document_id)
+
+
+@router.post("/{document_id}/cancel", responses=error_responses(DocumentNotFound))
+def cancel(document_id: RowId, session: WriteSession, user: CurrentUser) -> CancelResult:
+    """Stops the reading of a document at once; it can be retried or deleted. Harmless when nothing runs."""
+    return service.cancel(session, user, document_id)
 
 
 @router.get(

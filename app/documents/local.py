@@ -19,11 +19,12 @@ from app.documents import repository
 from app.documents.index_sync import require_encoder
 from app.documents.uploads import UploadOutcome, register
 from app.errors import AppError, InvalidRequest
-from app.jobs.types import LeasedJob
+from app.jobs.progress import Watch
+from app.jobs.types import JobProgress, LeasedJob
+from app.jobs.wording import stages_text
 from app.jobs.worker import Worker
 from app.services import Services
 from app.tables import Document
-from ingest.types import Stage
 
 Tell = Callable[[str], None]
 """Shows one line to the person who waits."""
@@ -32,6 +33,7 @@ Row = dict[str, Any]
 """`{"file", "document_id", "status", "chunks", "pages", "seconds", "error"}`."""
 
 WAIT_FOR_OTHERS_S = 0.2
+TELL_EVERY_S = 2.0
 TERMINAL = frozenset({"ready", "failed"})
 
 
@@ -124,15 +126,20 @@ def run_jobs(services: Services, document_ids: Sequence[int], tell: Tell) -> Sto
     return stopwatch
 
 
-def _narrator(stopwatch: Stopwatch, tell: Tell) -> Callable[[LeasedJob, Stage, int, int], None]:
-    """One line for each stage of each file, and the time they take."""
-    shown: set[tuple[int, Stage]] = set()
+def _narrator(stopwatch: Stopwatch, tell: Tell) -> Watch:
+    """One line whenever a stage of a file begins, and every few seconds while it lasts."""
+    shown: set[tuple[int, str]] = set()
+    next_line_s = 0.0
 
-    def watch(job: LeasedJob, stage: Stage, _done: int, _total: int) -> None:
+    def watch(job: LeasedJob, progress: JobProgress) -> None:
+        nonlocal next_line_s
         stopwatch.note(job.document_id)
-        if (job.job_id, stage) not in shown:
-            shown.add((job.job_id, stage))
-            tell(f"{job.file_name}: {stage}")
+        begun = (job.job_id, progress.current.stage)
+        if begun in shown and time.monotonic() < next_line_s:
+            return
+        shown.add(begun)
+        next_line_s = time.monotonic() + TELL_EVERY_S
+        tell(f"{job.file_name}: {stages_text(progress.stages, progress.seconds_left)}")
 
     return watch
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from app.errors import ErrorBody
+from app.jobs.schemas import JobError, JobProgressOut
 from app.schemas import MAX_ROW_ID, RequestModel, ResponseModel
 
 DocumentStatus = Literal["queued", "processing", "ready", "failed"]
@@ -51,23 +52,6 @@ PAGE_EXAMPLE: dict[str, Any] = {
 }
 
 
-class Progress(ResponseModel):
-    """How far the running job is."""
-
-    stage: str
-    done: int
-    total: int
-
-
-class DocumentError(ResponseModel):
-    """Why a document failed and what to do about it."""
-
-    code: str
-    stage: str
-    cause: str
-    next_step: str
-
-
 class DocumentOut(ResponseModel):
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [DOCUMENT_EXAMPLE]})
 
@@ -79,12 +63,12 @@ class DocumentOut(ResponseModel):
     sha256: str
     version: int
     status: DocumentStatus
-    progress: Progress | None = None
+    progress: JobProgressOut | None = None
     page_count: int | None
     chunk_count: int | None
     paged: bool | None
     report: dict[str, Any] | None
-    error: DocumentError | None
+    error: JobError | None
     created_at: datetime
     updated_at: datetime
 
@@ -126,6 +110,15 @@ class RetryResult(ResponseModel):
 
     document_id: int
     job_id: int
+
+
+class CancelResult(ResponseModel):
+    """`cancelled` is false when nothing waited or ran: the document then stays as it was."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"document_id": 17, "cancelled": True}]})
+
+    document_id: int
+    cancelled: bool
 
 
 class PageOut(ResponseModel):

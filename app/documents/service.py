@@ -9,8 +9,10 @@ from sqlalchemy.orm import Session
 from app.accounts.types import Account
 from app.collections.service import require
 from app.documents import repository, uploads
-from app.documents.schemas import DocumentList, DocumentOut, DocumentQuery, Progress, RetryResult
+from app.documents.schemas import CancelResult, DocumentList, DocumentOut, DocumentQuery, RetryResult
 from app.errors import Conflict, DocumentNotFound, NotFound
+from app.jobs import cancelling
+from app.jobs.schemas import JobProgressOut
 from app.tables import Document, DocumentPage, Job
 
 
@@ -59,6 +61,14 @@ def retry(session: Session, user: Account, document_id: int) -> RetryResult:
     return RetryResult(document_id=document.id, job_id=uploads.retry(session, document))
 
 
+def cancel(session: Session, user: Account, document_id: int) -> CancelResult:
+    """Stops the reading of a document, whether it waits or runs; a document at rest stays as it is."""
+    document = repository.lock(session, get_row(session, user, document_id).id)
+    if document is None:
+        raise DocumentNotFound(f"There is no document {document_id}.")
+    return CancelResult(document_id=document.id, cancelled=cancelling.cancel(session, document))
+
+
 def get_page(session: Session, user: Account, document_id: int, number: int) -> DocumentPage:
     """Raises DocumentNotFound or PageNotFound."""
     document = get_row(session, user, document_id)
@@ -77,5 +87,5 @@ def _shown(session: Session, rows: Sequence[Document]) -> list[DocumentOut]:
     ]
 
 
-def _progress(job: Job | None) -> Progress | None:
-    return None if job is None else Progress(stage=job.stage, done=job.stage_done, total=job.stage_total)
+def _progress(job: Job | None) -> JobProgressOut | None:
+    return None if job is None else JobProgressOut.of(job)

@@ -1,17 +1,26 @@
-"""`/v1/jobs`: how far the reading of a document is."""
+"""`/v1/jobs`: how far the reading of documents is."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from app.dependencies import CurrentUser, ReadSession
 from app.error_responses import error_responses
 from app.errors import JobNotFound
 from app.jobs import repository
-from app.jobs.schemas import JobOut
+from app.jobs.schemas import JobList, JobOut, JobQuery, ListedJob
 from app.schemas import RowId
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+
+@router.get("")
+def list_all(query: Annotated[JobQuery, Query()], session: ReadSession, user: CurrentUser) -> JobList:
+    """Jobs at work and waiting first, then the newest; each with its stages and its last failure."""
+    rows = repository.list_newest(session, user.id, query.limit)
+    return JobList(items=[ListedJob.of(job, document) for job, document in rows])
 
 
 @router.get("/{job_id}", responses=error_responses(JobNotFound))

@@ -5,25 +5,41 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from sqlalchemy.exc import DBAPIError
 
+from app.jobs.failures import Failure
 from app.jobs.queue import JobQueue
 from app.jobs.types import LeasedJob, LeaseLost, WorkerStopping
+from app.jobs.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
 BEATS_PER_LEASE = 3
+LOOK_INTERVAL_S = 1.0  # how often the watchdog is asked
+
+GiveUp = Callable[[LeasedJob, Failure], None]
+"""Ends a job whose worker cannot be stopped in any other way; need not return."""
 
 
 class Lease:
     """`with Lease(...) as lease:` sends heartbeats; `lease.check()` raises once the work is pointless."""
 
-    def __init__(self, queue: JobQueue, job: LeasedJob, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        queue: JobQueue,
+        job: LeasedJob,
+        stop: threading.Event,
+        watchdog: Watchdog | None = None,
+        give_up: GiveUp | None = None,
+    ) -> None:
         self._queue = queue
         self._job = job
         self._stop = stop
+        self._watchdog = watchdog
+        self._give_up = give_up
         self._finished = threading.Event()
         self._lost: LeaseLost | None = None
         self._thread = threading.Thread(target=self._beat, name=f"lease-{job.job_id}", daemon=True)
@@ -34,6 +50,11 @@ class Lease:
             raise self._lost
         if self._stop.is_set():
             raise WorkerStopping
+
+    def note(self, stage: str, done: int) -> None:
+        """The work made a step."""
+        if self._watchdog is not None:
+            self._watchdog.note(stage, done)
 
     def __enter__(self) -> Lease:
         self._thread.start()
@@ -46,8 +67,14 @@ class Lease:
         self._thread.join()
 
     def _beat(self) -> None:
+        interval_s = self._queue.lease_s / BEATS_PER_LEASE
         expires = time.monotonic() + self._queue.lease_s
-        while self._lost is None and not self._finished.wait(self._queue.lease_s / BEATS_PER_LEASE):
+        due = time.monotonic() + interval_s
+        while self._lost is None and not self._finished.wait(min(interval_s, LOOK_INTERVAL_S)):
+            self._look()
+            if time.monotonic() < due:
+                continue
+            due = time.monotonic() + interval_s
             try:
                 self._queue.heartbeat(self._job)
                 expires = time.monotonic() + self._queue.lease_s
@@ -59,3 +86,11 @@ class Lease:
                     self._lost = LeaseLost(
                         f"job {self._job.job_id}: no heartbeat for {self._queue.lease_s} s"
                     )
+
+    def _look(self) -> None:
+        """Work that hangs never asks `check`: only from here can it be given up."""
+        if self._watchdog is None or self._give_up is None:
+            return
+        failure = self._watchdog.verdict()
+        if failure is not None:
+            self._give_up(self._job, failure)

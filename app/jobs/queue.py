@@ -7,9 +7,10 @@ by still holding it, so a worker that was presumed dead and wakes up again chang
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -17,8 +18,8 @@ from app.documents import repository as documents
 from app.documents import storing
 from app.jobs import repository
 from app.jobs.failures import Failure, worker_lost
-from app.jobs.identity import is_gone
-from app.jobs.types import LeasedJob, LeaseLost
+from app.jobs.silence import Clock, SilenceWatch
+from app.jobs.types import JobProgress, LeasedJob, LeaseLost
 from app.settings import Settings
 from app.tables import Document, Job, utc_now
 from ingest.types import IngestedDocument
@@ -39,16 +40,24 @@ class RetryPolicy:
         return cls(settings.lease_s, settings.max_attempts, settings.retry_backoff_s)
 
     def pause(self, attempts: int) -> timedelta:
-        return timedelta(seconds=self.backoff_s * 2 ** (attempts - 1))
+        return min(timedelta(seconds=self.backoff_s * 2 ** (attempts - 1)), repository.LONGEST_PAUSE)
 
 
 class JobQueue:
     """The queue as seen by the worker `worker_id`."""
 
-    def __init__(self, sessions: sessionmaker[Session], worker_id: str, policy: RetryPolicy) -> None:
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        worker_id: str,
+        policy: RetryPolicy,
+        *,
+        clock: Clock = time.monotonic,
+    ) -> None:
         self._sessions = sessions
         self._worker_id = worker_id
         self._policy = policy
+        self._silence = SilenceWatch(policy.lease_s, clock)
 
     @property
     def lease_s(self) -> float:
@@ -76,10 +85,10 @@ class JobQueue:
             until = utc_now() + timedelta(seconds=self._policy.lease_s)
             _require(repository.extend_lease(session, job.job_id, self._worker_id, until), job)
 
-    def progress(self, job: LeasedJob, stage: str, done: int, total: int) -> None:
+    def progress(self, job: LeasedJob, progress: JobProgress) -> None:
         """Shows how far the work is; raises LeaseLost."""
         with self._sessions.begin() as session:
-            _require(repository.set_progress(session, job.job_id, self._worker_id, stage, done, total), job)
+            _require(repository.set_progress(session, job.job_id, self._worker_id, progress), job)
 
     def complete(self, job: LeasedJob, ingested: IngestedDocument, encoder_id: str) -> None:
         """Stores the result and ends the job in one transaction; raises LeaseLost and then stores nothing."""
@@ -124,7 +133,8 @@ class JobQueue:
     def reap(self) -> int:
         """Takes back the jobs of workers that fell silent; returns how many."""
         with self._sessions() as session:
-            suspects = [job for job in repository.list_running(session) if _is_abandoned(job, utc_now())]
+            running = repository.list_running(session)
+        suspects = self._silence.abandoned(running)
         return sum(self._take_back(job) for job in suspects)
 
     def _take_back(self, job: Job) -> bool:
@@ -134,7 +144,8 @@ class JobQueue:
                 return False
             log.warning("job %d: its worker %s is gone, taking it back", job.id, job.leased_by)
             if job.attempts >= self._policy.max_attempts:
-                return _bury(session, document, job.id, job.leased_by, worker_lost(job.stage, job.attempts))
+                failure = worker_lost(job.stage, job.attempts, document.file_name)
+                return _bury(session, document, job.id, job.leased_by, failure)
             held = repository.set_queued(
                 session, job.id, job.leased_by, run_after=utc_now(), error=job.error, attempts=job.attempts
             )
@@ -149,12 +160,6 @@ def _bury(session: Session, document: Document, job_id: int, holder: str, failur
     if held:
         document.status, document.error = "failed", failure.as_error()
     return held
-
-
-def _is_abandoned(job: Job, now: datetime) -> bool:
-    if job.leased_by is None or job.lease_expires_at is None:
-        return False
-    return job.lease_expires_at < now or is_gone(job.leased_by)
 
 
 def _locked(session: Session, job: LeasedJob) -> Document:

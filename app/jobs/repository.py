@@ -7,16 +7,18 @@ somebody else holds. That order is what keeps PostgreSQL free of deadlocks; SQLi
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, Select, delete, func, select, update
+from sqlalchemy import CursorResult, Select, Update, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from app.jobs.types import LeasedJob
+from app.jobs.types import JobProgress, LeasedJob
 from app.tables import Document, Job, utc_now
 
-NOT_LEASED: dict[str, Any] = {"leased_by": None, "lease_expires_at": None}
+LONGEST_PAUSE = timedelta(hours=1)  # between two tries
+NOT_LEASED: dict[str, Any] = {"leased_by": None, "lease_expires_at": None, "seconds_left": None}
 
 
 def enqueue(session: Session, owner_id: int, document_id: int) -> Job:
@@ -31,11 +33,15 @@ def get(session: Session, owner_id: int, job_id: int) -> Job | None:
 
 
 def due_statement(now: datetime, document_ids: Collection[int] | None) -> Select[Job, Document]:
-    """Jobs that may start, longest waiting first, with their documents."""
+    """Jobs that may start, longest waiting first, with their documents.
+
+    No pause is longer than LONGEST_PAUSE: a start beyond it was set before the clock was turned back.
+    """
+    due = or_(Job.run_after <= now, Job.run_after > now + LONGEST_PAUSE)
     statement = (
         select(Job, Document)
         .join(Document, Document.id == Job.document_id)
-        .where(Job.status == "queued", Job.run_after <= now, Document.deleted_at.is_(None))
+        .where(Job.status == "queued", due, Document.deleted_at.is_(None))
         .order_by(Job.run_after, Job.id)
         .limit(1)
     )
@@ -63,7 +69,8 @@ def take_next(
     job.status, job.leased_by = "running", worker_id
     job.lease_expires_at = now + timedelta(seconds=lease_s)
     job.attempts += 1
-    job.stage, job.stage_done, job.stage_total = "stored", 0, 0
+    job.started_at = now
+    job.stage, job.stage_done, job.stage_total, job.stages = "stored", 0, 0, None
     document.status = "processing"
     return LeasedJob(
         job_id=job.id,
@@ -81,9 +88,18 @@ def extend_lease(session: Session, job_id: int, worker_id: str, until: datetime)
     return _update_held(session, job_id, worker_id, lease_expires_at=until)
 
 
-def set_progress(session: Session, job_id: int, worker_id: str, stage: str, done: int, total: int) -> bool:
+def set_progress(session: Session, job_id: int, worker_id: str, progress: JobProgress) -> bool:
     """False when the lease is no longer held."""
-    return _update_held(session, job_id, worker_id, stage=stage, stage_done=done, stage_total=total)
+    return _update_held(
+        session,
+        job_id,
+        worker_id,
+        stage=progress.current.stage,
+        stage_done=progress.current.done,
+        stage_total=progress.current.total,
+        stages=[asdict(count) for count in progress.stages],
+        seconds_left=progress.seconds_left,
+    )
 
 
 def set_done(session: Session, job_id: int, worker_id: str) -> bool:
@@ -115,6 +131,20 @@ def set_dead(session: Session, job_id: int, worker_id: str, error: dict[str, Any
     return _update_held(session, job_id, worker_id, status="dead", error=error, **NOT_LEASED)
 
 
+def cancel(session: Session, document_id: int, error: dict[str, Any]) -> bool:
+    """Ends the waiting or running job of a document, whoever holds it; False when there is none.
+
+    The worker notices at its next step that the job is no longer its own.
+    """
+    statement = (
+        update(Job)
+        .where(Job.document_id == document_id, Job.status.in_(("queued", "running")))
+        .values(updated_at=utc_now(), status="dead", error=error, **NOT_LEASED)
+        .execution_options(synchronize_session=False)
+    )
+    return _changed(session, statement) > 0
+
+
 def list_running(session: Session) -> Sequence[Job]:
     return session.scalars(select(Job).where(Job.status == "running").order_by(Job.id)).all()
 
@@ -134,6 +164,18 @@ def count_overdue(session: Session, before: datetime) -> int:
     return session.scalar(statement) or 0
 
 
+def list_newest(session: Session, owner_id: int, limit: int) -> Sequence[tuple[Job, Document]]:
+    """Jobs with their documents: those at work and waiting first, then the newest."""
+    statement = (
+        select(Job, Document)
+        .join(Document, Document.id == Job.document_id)
+        .where(Job.owner_id == owner_id, Document.deleted_at.is_(None))
+        .order_by(Job.status.in_(("queued", "running")).desc(), Job.id.desc())
+        .limit(limit)
+    )
+    return [(job, document) for job, document in session.execute(statement)]
+
+
 def _update_held(session: Session, job_id: int, worker_id: str, **values: Any) -> bool:
     """Changes the job only while this worker holds it."""
     statement = (
@@ -142,6 +184,10 @@ def _update_held(session: Session, job_id: int, worker_id: str, **values: Any) -
         .values(updated_at=utc_now(), **values)
         .execution_options(synchronize_session=False)
     )
+    return _changed(session, statement) == 1
+
+
+def _changed(session: Session, statement: Update) -> int:
     result = session.execute(statement)
     assert isinstance(result, CursorResult)
-    return result.rowcount == 1
+    return result.rowcount

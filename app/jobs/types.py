@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ingest.types import Stage
+
 
 @dataclass(frozen=True, slots=True)
 class LeasedJob:
@@ -18,8 +20,26 @@ class LeasedJob:
     attempts: int  # this one included
 
 
+@dataclass(frozen=True, slots=True)
+class StageCount:
+    """How far one stage is: pages of `parse`, passages of `chunk` and `embed`."""
+
+    stage: Stage
+    done: int
+    total: int  # 0 while it is not known
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """How far a job is. Stages overlap: passages are embedded while later pages are still being read."""
+
+    current: StageCount
+    stages: tuple[StageCount, ...]  # every stage that has begun, in their order
+    seconds_left: float | None = None  # None while nothing can be said
+
+
 class LeaseLost(Exception):
-    """The job is no longer ours: deleted with its document, or taken over after a silence."""
+    """The job is no longer ours: cancelled, deleted with its document, or taken over after a silence."""
 
 
 class WorkerStopping(Exception):

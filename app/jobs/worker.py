@@ -6,11 +6,14 @@ point loses nothing: its lease ends, another worker starts the file again, and o
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Collection
 
+import psutil
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
@@ -18,23 +21,22 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.db import make_sessions
 from app.documents.blobs import BlobStore
 from app.documents.index_sync import require_encoder
-from app.jobs.failures import classify
+from app.jobs.failures import Failure, classify
 from app.jobs.identity import new_worker_id
-from app.jobs.lease import Lease
+from app.jobs.lease import GiveUp, Lease
+from app.jobs.progress import ProgressReporter, Watch
 from app.jobs.queue import JobQueue, RetryPolicy
 from app.jobs.types import LeasedJob, LeaseLost, WorkerStopping
+from app.jobs.watchdog import StageLimits, Watchdog
 from app.services import IngestModels
 from app.settings import Settings
 from ingest.pipeline import ingest_file
-from ingest.types import IngestedDocument, ParseLimits, Stage
+from ingest.types import IngestedDocument, ParseLimits
 
 log = logging.getLogger(__name__)
 
-PROGRESS_INTERVAL_S = 0.5
 REAPS_PER_LEASE = 4
-
-Watch = Callable[[LeasedJob, Stage, int, int], None]
-"""Told about every step of a job, for a person who waits in the same process."""
+GIVEN_UP = 75  # exit status of a worker whose stage hung or grew; its supervisor starts another
 
 
 def run_worker(
@@ -45,15 +47,17 @@ def run_worker(
     *,
     stop: threading.Event,
     until_idle: bool = False,
+    may_exit: bool = False,
 ) -> None:
     """Works until `stop` is set, or with `until_idle` until no job waits.
 
+    `may_exit`: this process is a worker and nothing else, and may be ended to get rid of a stage that hangs.
     Raises EncoderMismatch at the start rather than mix the vectors of two encoders.
     """
     sessions = make_sessions(engine)
     with sessions() as session:
         require_encoder(session, models.encoder_id)
-    worker = Worker(settings, sessions, blobs, models, stop=stop)
+    worker = Worker(settings, sessions, blobs, models, stop=stop, may_exit=may_exit)
     log.info("worker started")
     while not stop.is_set():
         try:
@@ -78,6 +82,7 @@ class Worker:
         *,
         stop: threading.Event,
         watch: Watch | None = None,
+        may_exit: bool = False,
     ) -> None:
         self.queue = JobQueue(sessions, new_worker_id(), RetryPolicy.of(settings))
         self._settings = settings
@@ -85,6 +90,7 @@ class Worker:
         self._models = models
         self._stop = stop
         self._watch = watch
+        self._give_up: GiveUp | None = self._give_up_and_exit if may_exit else None
         self._next_reap_s = 0.0
 
     def run_next(self, document_ids: Collection[int] | None = None) -> LeasedJob | None:
@@ -101,9 +107,10 @@ class Worker:
             self.queue.reap()
 
     def _run(self, job: LeasedJob) -> None:
-        progress = _Progress(self.queue, job, self._watch)
+        progress = ProgressReporter(self.queue, job, self._watch)
+        watchdog = Watchdog(StageLimits.of(self._settings), job.file_name)
         try:
-            with Lease(self.queue, job, self._stop) as lease:
+            with Lease(self.queue, job, self._stop, watchdog, self._give_up) as lease:
                 progress.lease = lease
                 self._ingest_and_store(job, progress)
         except LeaseLost as lost:
@@ -111,11 +118,11 @@ class Worker:
         except WorkerStopping:
             self._settle(job, lambda: self.queue.release(job))
         except Exception as error:  # every other failure becomes a row that a person can read
-            failure = classify(error, progress.stage)
+            failure = classify(error, progress.stage, job.file_name)
             log.warning("%s: %s", job.file_name, failure.cause, exc_info=failure.code == "ingest_crashed")
             self._settle(job, lambda: self.queue.fail(job, failure))
 
-    def _ingest_and_store(self, job: LeasedJob, progress: _Progress) -> None:
+    def _ingest_and_store(self, job: LeasedJob, progress: ProgressReporter) -> None:
         started = time.monotonic()
         progress("parse", 0, 0)  # a parser that cannot count would leave the row at "stored"
         ingested = self._ingest(job, progress)
@@ -124,7 +131,7 @@ class Worker:
         seconds = time.monotonic() - started
         log.info("%s: %d chunks in %.1f s", job.file_name, len(ingested.chunks), seconds)
 
-    def _ingest(self, job: LeasedJob, progress: _Progress) -> IngestedDocument:
+    def _ingest(self, job: LeasedJob, progress: ProgressReporter) -> IngestedDocument:
         return ingest_file(
             self._blobs.path(job.sha256),
             job.file_name,
@@ -145,24 +152,19 @@ class Worker:
         except LeaseLost as lost:
             log.info("job %d dropped: %s", job.job_id, lost)
 
+    def _give_up_and_exit(self, job: LeasedJob, failure: Failure) -> None:
+        """Ends this process: nothing else stops native code that hangs. The job says why."""
+        log.error("%s: %s The worker ends.", job.file_name, failure.cause)
+        try:
+            self._settle(job, lambda: self.queue.fail(job, failure))
+        except DBAPIError:
+            log.exception("job %d: the failure could not be stored; its lease ends by itself", job.job_id)
+        end_children()
+        os._exit(GIVEN_UP)
 
-class _Progress:
-    """The pipeline's progress callback: stops work that is pointless, writes only now and then."""
 
-    def __init__(self, queue: JobQueue, job: LeasedJob, watch: Watch | None) -> None:
-        self.stage: Stage = "stored"
-        self.lease: Lease | None = None
-        self._queue = queue
-        self._job = job
-        self._watch = watch
-        self._next_write_s = 0.0
-
-    def __call__(self, stage: Stage, done: int, total: int) -> None:
-        if self.lease is not None:
-            self.lease.check()
-        if self._watch is not None:
-            self._watch(self._job, stage, done, total)
-        if stage != self.stage or time.monotonic() >= self._next_write_s:
-            self.stage = stage
-            self._next_write_s = time.monotonic() + PROGRESS_INTERVAL_S
-            self._queue.progress(self._job, stage, done, total)
+def end_children() -> None:
+    """Kills the parser, if one runs."""
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()

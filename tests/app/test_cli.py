@@ -66,7 +66,7 @@ def test_ask_answers_over_a_folder_with_file_and_span(run: Run, docs: Path) -> N
     assert citation["file"] == "ferry.md"
     assert FERRY[citation["start"] : citation["end"]] == citation["text"]
     assert "[1] ferry.md" in out
-    assert "ferry.md: parse" in err
+    assert "ferry.md: fetched, parsing" in err
 
 
 def test_a_second_question_over_an_unchanged_folder_does_not_ingest_again(run: Run, docs: Path) -> None:

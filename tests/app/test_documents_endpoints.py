@@ -97,7 +97,13 @@ class TestUpload:
         document_id = uploaded(client)
         document = client.get(f"/v1/documents/{document_id}").json()
         assert document["status"] == "queued"
-        assert document["progress"] == {"stage": "stored", "done": 0, "total": 0}
+        assert document["progress"] == {
+            "stage": "stored",
+            "done": 0,
+            "total": 0,
+            "stages": [],
+            "seconds_left": None,
+        }
         assert document["sha256"] == hashlib.sha256(TEXT.encode()).hexdigest()
 
     def test_the_same_bytes_are_one_document_under_any_name(self, client: TestClient) -> None:

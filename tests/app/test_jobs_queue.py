@@ -12,12 +12,14 @@ from sqlalchemy import func, select
 from app.accounts.types import Account
 from app.db import Sessions
 from app.documents import index_log, removal
+from app.documents import repository as documents
 from app.documents.blobs import BlobStore
+from app.jobs import cancelling
 from app.jobs import queue as queue_module
 from app.jobs.failures import Failure
 from app.jobs.identity import new_worker_id
 from app.jobs.queue import JobQueue, RetryPolicy
-from app.jobs.types import LeasedJob, LeaseLost
+from app.jobs.types import JobProgress, LeasedJob, LeaseLost, StageCount
 from app.tables import ChunkRow, Document, IndexChangeRow, Job, VectorRow, utc_now
 from tests.app.factories import ingested, upload
 
@@ -26,14 +28,33 @@ TRANSIENT = Failure("storage_failed", "embed", "It broke.", "Try again.", perman
 PERMANENT = Failure("file_damaged", "parse", "It is broken.", "Repair it.", permanent=True)
 
 
-@pytest.fixture
-def queue(sessions: Sessions) -> JobQueue:
-    return JobQueue(sessions, new_worker_id(), POLICY)
+EMBEDDING = StageCount("embed", 1, 2)
+HALF_WAY = JobProgress(EMBEDDING, (StageCount("parse", 3, 3), EMBEDDING), seconds_left=7.5)
+
+
+class Monotonic:
+    """A clock that only the test moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
 
 
 @pytest.fixture
-def other(sessions: Sessions) -> JobQueue:
-    return JobQueue(sessions, new_worker_id(), POLICY)
+def monotonic() -> Monotonic:
+    return Monotonic()
+
+
+@pytest.fixture
+def queue(sessions: Sessions, monotonic: Monotonic) -> JobQueue:
+    return JobQueue(sessions, new_worker_id(), POLICY, clock=monotonic)
+
+
+@pytest.fixture
+def other(sessions: Sessions, monotonic: Monotonic) -> JobQueue:
+    return JobQueue(sessions, new_worker_id(), POLICY, clock=monotonic)
 
 
 @pytest.fixture
@@ -120,15 +141,16 @@ def test_a_worker_that_was_presumed_dead_changes_nothing(
     queue: JobQueue,
     other: JobQueue,
     document_id: int,
-    monkeypatch: pytest.MonkeyPatch,
+    monotonic: Monotonic,
 ) -> None:
     late = taken(queue)
-    let_time_pass(monkeypatch, 31)
+    assert other.reap() == 0
+    monotonic.now_s += 31
     assert other.reap() == 1
     other.complete(taken(other), ingested(["from the second worker"]), "hash-64")
     for act in (
         lambda: queue.heartbeat(late),
-        lambda: queue.progress(late, "embed", 1, 2),
+        lambda: queue.progress(late, HALF_WAY),
         lambda: queue.complete(late, ingested(["from", "the", "first"]), "hash-64"),
         lambda: queue.fail(late, PERMANENT),
         lambda: queue.release(late),
@@ -140,14 +162,108 @@ def test_a_worker_that_was_presumed_dead_changes_nothing(
 
 
 def test_a_heartbeat_keeps_the_lease(
-    sessions: Sessions, queue: JobQueue, other: JobQueue, document_id: int, monkeypatch: pytest.MonkeyPatch
+    sessions: Sessions, queue: JobQueue, other: JobQueue, document_id: int, monotonic: Monotonic
 ) -> None:
     job = taken(queue)
-    let_time_pass(monkeypatch, 25)
+    assert other.reap() == 0
+    monotonic.now_s += 25
     queue.heartbeat(job)
-    let_time_pass(monkeypatch, 50)
+    assert other.reap() == 0
+    monotonic.now_s += 25
     assert other.reap() == 0
     assert state(sessions)[1] == "running"
+
+
+@pytest.mark.parametrize("hours", [-50, 50])
+def test_a_clock_that_jumps_takes_no_job_from_its_worker(
+    sessions: Sessions,
+    queue: JobQueue,
+    other: JobQueue,
+    document_id: int,
+    monkeypatch: pytest.MonkeyPatch,
+    hours: int,
+) -> None:
+    job = taken(queue)
+    assert other.reap() == 0
+    let_time_pass(monkeypatch, hours * 3600)
+    assert other.reap() == 0
+    queue.heartbeat(job)
+    queue.complete(job, ingested(["unharmed"]), "hash-64")
+    assert state(sessions) == ("ready", "done", 1)
+
+
+def test_a_clock_that_jumps_does_not_save_a_silent_worker(
+    sessions: Sessions,
+    queue: JobQueue,
+    other: JobQueue,
+    document_id: int,
+    monotonic: Monotonic,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken(queue)
+    let_time_pass(monkeypatch, -50 * 3600)
+    assert other.reap() == 0
+    monotonic.now_s += 31
+    assert other.reap() == 1
+    assert taken(other).attempts == 2
+
+
+def test_a_job_that_waits_is_not_lost_when_the_clock_is_turned_back(
+    sessions: Sessions, queue: JobQueue, document_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_time_pass(monkeypatch, -50 * 3600)
+    assert taken(queue).document_id == document_id
+
+
+def test_progress_is_stored_with_every_stage_and_the_time_left(
+    sessions: Sessions, queue: JobQueue, document_id: int
+) -> None:
+    queue.progress(taken(queue), HALF_WAY)
+    with sessions() as session:
+        job = session.scalars(select(Job)).one()
+    assert (job.stage, job.stage_done, job.stage_total, job.seconds_left) == ("embed", 1, 2, 7.5)
+    assert job.stages == [
+        {"stage": "parse", "done": 3, "total": 3},
+        {"stage": "embed", "done": 1, "total": 2},
+    ]
+    assert job.started_at is not None
+
+
+def cancelled(sessions: Sessions, document_id: int) -> bool:
+    with sessions.begin() as session:
+        document = documents.lock(session, document_id)
+        assert document is not None
+        return cancelling.cancel(session, document)
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_cancelling_ends_the_job_and_the_worker_stores_nothing(
+    sessions: Sessions, queue: JobQueue, document_id: int, running: bool
+) -> None:
+    job = taken(queue) if running else None
+    assert cancelled(sessions, document_id)
+    assert state(sessions)[:2] == ("failed", "dead")
+    if job is not None:
+        for act in (lambda: queue.progress(job, HALF_WAY), lambda: queue.release(job)):
+            with pytest.raises(LeaseLost):
+                act()
+        with pytest.raises(LeaseLost):
+            queue.complete(job, ingested(["too late"]), "hash-64")
+    assert queue.take_next() is None
+    assert count(sessions, ChunkRow) == 0
+    with sessions() as session:
+        error = session.get_one(Document, document_id).error
+    assert error is not None
+    assert (error["code"], error["file"]) == ("cancelled", "a.txt")
+    assert not cancelled(sessions, document_id)
+
+
+def test_cancelling_what_is_ready_changes_nothing(
+    sessions: Sessions, queue: JobQueue, document_id: int
+) -> None:
+    queue.complete(taken(queue), ingested(["done"]), "hash-64")
+    assert not cancelled(sessions, document_id)
+    assert state(sessions) == ("ready", "done", 1)
 
 
 def test_the_job_of_a_dead_process_is_taken_back_before_its_lease_ends(
@@ -168,12 +284,12 @@ def test_the_job_of_a_worker_on_another_host_waits_for_its_lease(
 
 
 def test_a_file_that_kills_its_workers_is_given_up(
-    sessions: Sessions, queue: JobQueue, document_id: int, monkeypatch: pytest.MonkeyPatch
+    sessions: Sessions, queue: JobQueue, document_id: int, monotonic: Monotonic
 ) -> None:
-    for tries in (1, 2):
-        let_time_pass(monkeypatch, 40 * tries)
+    for _ in (1, 2):
         taken(queue)
-        let_time_pass(monkeypatch, 40 * tries + 31)
+        assert queue.reap() == 0
+        monotonic.now_s += 31
         assert queue.reap() == 1
     assert state(sessions) == ("failed", "dead", 2)
     with sessions() as session:
@@ -222,7 +338,7 @@ def test_deleting_a_document_stops_its_worker(
     with sessions.begin() as session:
         removal.delete_document(session, user, document_id)
     with pytest.raises(LeaseLost):
-        queue.progress(job, "embed", 1, 2)
+        queue.progress(job, HALF_WAY)
     with pytest.raises(LeaseLost):
         queue.complete(job, ingested(["too late"]), "hash-64")
     assert count(sessions, ChunkRow) == 0

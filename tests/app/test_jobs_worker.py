@@ -83,8 +83,8 @@ def test_a_bad_file_fails_with_code_stage_cause_and_next_step(
     document, job = only(sessions)
     assert (document.status, job.status, job.attempts) == ("failed", "dead", 1)
     assert document.error is not None
-    assert set(document.error) == {"code", "stage", "cause", "next_step"}
-    assert document.error["stage"] == "parse"
+    assert set(document.error) == {"code", "stage", "file", "page", "cause", "next_step"}
+    assert (document.error["stage"], document.error["file"]) == ("parse", "cut.pdf")
 
 
 def test_missing_bytes_fail_once_and_say_so(
@@ -202,7 +202,10 @@ def test_a_lease_lives_as_long_as_the_work(
     assert job is not None
     with Lease(queue, job, threading.Event()) as lease:
         time.sleep(0.8)
-        assert JobQueue(sessions, "elsewhere|1|0.00|b", policy).reap() == 0
+        other = JobQueue(sessions, "elsewhere|1|0.00|b", policy)
+        assert other.reap() == 0
+        time.sleep(0.4)
+        assert other.reap() == 0
         lease.check()
 
 
@@ -245,13 +248,15 @@ def test_a_stop_is_noticed_between_two_steps(
             False,
         ),
         (FileNotFoundError(2, "No such file"), "file_missing", True),
-        (OSError(28, "No space left on device"), "storage_failed", False),
+        (OSError(28, "No space left on device"), "disk_full", False),
+        (OSError(13, "Permission denied"), "storage_failed", False),
+        (OperationalError("INSERT", {}, Exception("database or disk is full")), "disk_full", False),
         (MemoryError(), "out_of_memory", False),
         (OperationalError("INSERT", {}, Exception("locked")), "database_unavailable", False),
         (ValueError("surprise"), "ingest_crashed", False),
     ],
 )
 def test_permanent_and_transient_are_told_apart(error: Exception, code: str, permanent: bool) -> None:
-    failure = classify(error, "embed")
-    assert (failure.code, failure.permanent) == (code, permanent)
-    assert all(failure.as_error().values())
+    failure = classify(error, "embed", "a.pdf")
+    assert (failure.code, failure.permanent, failure.file) == (code, permanent, "a.pdf")
+    assert all(value for key, value in failure.as_error().items() if key != "page")

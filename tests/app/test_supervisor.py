@@ -210,3 +210,26 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+def test_children_that_may_end_are_not_started_again() -> None:
+    once = python("once", "print('done', flush=True)", may_end=True)
+    background = Background(once, python("twice", "import time; time.sleep(0.3)", may_end=True))
+    wait_for(lambda: background.code is not None)
+    assert background.finish() == 0
+    assert sum(line.startswith("once |") for line in background.lines) == 1
+
+
+def test_a_child_that_may_end_comes_back_after_a_crash(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    code = f"""
+        import pathlib, sys
+        mark = pathlib.Path({str(mark)!r})
+        if not mark.exists():
+            mark.touch()
+            sys.exit(75)
+    """
+    background = Background(python("crashes once", code, may_end=True))
+    wait_for(lambda: background.code is not None)
+    assert background.finish() == 0
+    assert any("status 75" in line for line in background.lines)

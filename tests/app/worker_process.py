@@ -15,7 +15,7 @@ from pathlib import Path
 from app.db import create_engine
 from app.documents import index_log
 from app.documents.blobs import BlobStore
-from app.jobs import worker
+from app.jobs.progress import ProgressReporter
 from app.jobs.worker import run_worker
 from app.settings import Settings, load_settings
 from ingest.types import Stage
@@ -58,14 +58,14 @@ def _hang_at(stage: str, mark: Path) -> None:
 
         index_log.append = append_and_hang  # type: ignore[assignment]
         return
-    write = worker._Progress.__call__
+    write = ProgressReporter.__call__
 
-    def write_and_hang(self: worker._Progress, current: Stage, done: int, total: int) -> None:
+    def write_and_hang(self: ProgressReporter, current: Stage, done: int, total: int) -> None:
         write(self, current, done, total)
         if current == stage:
             hang()
 
-    worker._Progress.__call__ = write_and_hang  # type: ignore[method-assign]
+    ProgressReporter.__call__ = write_and_hang  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,21 @@ from tests.ui.canned import HANDBOOK_TEXT, canned_answer, marked_page
 STEPS: list[dict[str, Any]] = [
     {"status": "queued", "progress": None},
     {"status": "processing", "progress": {"stage": "parse", "done": 2, "total": 6}},
-    {"status": "processing", "progress": {"stage": "embed", "done": 11, "total": 19}},
+    {
+        "status": "processing",
+        "progress": {
+            "stage": "embed",
+            "done": 11,
+            "total": 19,
+            "stages": [
+                {"stage": "stored", "done": 1, "total": 1},
+                {"stage": "parse", "done": 6, "total": 6},
+                {"stage": "chunk", "done": 19, "total": 19},
+                {"stage": "embed", "done": 11, "total": 19},
+            ],
+            "seconds_left": 12.3,
+        },
+    },
     {"status": "ready", "progress": None, "chunk_count": 19, "page_count": 6, "paged": True},
 ]
 LISTINGS_A_STEP = 2
@@ -29,6 +43,12 @@ DAMAGED = {
     "stage": "parse",
     "cause": "The file is damaged: its cross-reference table cannot be read.",
     "next_step": "Open it in a viewer, save it again, and upload the new copy.",
+}
+CANCELLED = {
+    "code": "cancelled",
+    "stage": "embed",
+    "cause": "You stopped the reading of this file.",
+    "next_step": "Retry it, or delete it.",
 }
 EMPTY = {
     "code": "file_empty",
@@ -182,6 +202,11 @@ def add_collections_and_documents(app: FastAPI, state: FakeState) -> None:
     def retry(document_id: int) -> Any:
         state.documents[document_id].update(step=0, error=None, file_name="repaired.pdf", **STEPS[0])
         return {"document_id": document_id, "job_id": state.new_id()}
+
+    @app.post("/v1/documents/{document_id}/cancel")
+    def cancel(document_id: int) -> Any:
+        state.documents[document_id].update(status="failed", progress=None, error=CANCELLED)
+        return {"document_id": document_id, "cancelled": True}
 
     @app.get("/v1/documents/{document_id}/file")
     def original(document_id: int) -> Any:

@@ -165,7 +165,19 @@ def test_progress_names_the_stage_and_its_count(open_documents, state: FakeState
     app = open_documents()
 
     assert "Being read" in shown(app)
-    assert any(each.text.endswith("11 of 19") for each in app.get("progress"))
+    assert any(each.text.endswith("11 of 19, about 12 s left") for each in app.get("progress"))
+    assert "parsed ✓" in shown(app)
+    assert "embedded 11/19" in shown(app)
+
+
+def test_reading_is_stopped_and_can_be_tried_again(open_documents, state: FakeState):
+    state.add_document("handbook.pdf", 9_000, 1)
+    app = open_documents()
+    app.button(key="stop-1").click().run()
+
+    assert ("POST", "/v1/documents/1/cancel") in state.requests
+    assert "Stopped" in shown(app)
+    assert app.button(key="retry-1")
 
 
 def test_a_document_is_deleted_after_a_second_click(open_documents, state: FakeState):

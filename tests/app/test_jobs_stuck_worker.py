@@ -1,0 +1,65 @@
+"""A stage that hangs or swells in the worker's own process: the job says why, the process is replaced."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from app.accounts.types import Account
+from app.db import Sessions, create_engine, make_sessions, migrate
+from app.documents.blobs import BlobStore
+from app.jobs.worker import GIVEN_UP
+from app.tables import ChunkRow, Document, Job
+from tests.app.factories import upload
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKER = """
+import sys, threading, time
+from dataclasses import replace
+from app.db import create_engine
+from app.documents.blobs import BlobStore
+from app.jobs.worker import run_worker
+from app.settings import load_settings
+from tests.fakes import fake_ingest_models, hash_encode
+
+data_dir, url, deed = sys.argv[1:]
+swollen = []
+
+def encode(texts):
+    if deed == "swell":
+        swollen.append(b"x" * (700 * 1024**2))
+    time.sleep(60)
+    return hash_encode(texts)
+
+settings = load_settings(
+    {}, data_dir=data_dir, stage_timeout_s=2.0, parse_timeout_s=1.0, max_attempts=1,
+    worker_memory_bytes=(512 if deed == "swell" else 4096) * 1024**2,
+)
+run_worker(settings, create_engine(url), BlobStore(settings.data_dir / "blobs"),
+           replace(fake_ingest_models(), encode=encode), stop=threading.Event(), may_exit=True)
+"""
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path / 'test.db'}"
+    migrate(url)
+    return url
+
+
+@pytest.mark.parametrize(("deed", "code"), [("hang", "stage_timeout"), ("swell", "worker_memory")])
+def test_the_job_is_given_up_with_its_reason(
+    tmp_path: Path, database_url: str, sessions: Sessions, user: Account, deed: str, code: str
+) -> None:
+    upload(sessions, BlobStore(tmp_path / "blobs"), user, b"Everyone has leave.")
+    command = [sys.executable, "-c", WORKER, str(tmp_path), database_url, deed]
+    assert subprocess.run(command, cwd=ROOT, timeout=50, check=False).returncode == GIVEN_UP
+    with make_sessions(create_engine(database_url))() as session:
+        document, job = session.execute(select(Document, Job).join(Job)).one()
+        assert (document.status, job.status) == ("failed", "dead")
+        assert (document.error["code"], document.error["stage"]) == (code, "embed")
+        assert session.scalars(select(ChunkRow)).all() == []
