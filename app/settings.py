@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     evidence_threshold: float = Field(
         0.05, ge=0, le=1, description="Best reranker score below this: the answer is a refusal."
     )
+    unsupported_claims: Literal["mark", "remove"] = Field(
+        "mark", description="Claims that no passage supports are marked, or taken out of the answer."
+    )
     prompt_passages: int = Field(
         3, ge=1, le=50, description="Most passages in the answer prompt; without adapter never more than one."
     )

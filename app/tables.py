@@ -74,6 +74,8 @@ class Collection(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     name: Mapped[str] = mapped_column(String(200))
+    evidence_threshold: Mapped[float | None] = mapped_column(Float)  # None: the setting
+    gate: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # its last calibration
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
 
@@ -228,8 +230,12 @@ class Message(Base):
     standalone_question: Mapped[str | None] = mapped_column(Text)
     answer: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(20), default="pending")  # AnswerState
+    grounding: Mapped[str | None] = mapped_column(String(20), index=True)  # GroundingState
+    checks: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # claims, removed claims, quotes, conflicts
+    coverage: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # documents searched, pending, failed
+    weak_evidence: Mapped[bool | None] = mapped_column()  # answered although evidence was weak, as asked for
     refusal: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    sources: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)  # numbered passages of the prompt
+    sources: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)  # all passages found, numbered
     trace: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # prompt, models, settings, timings, tokens
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     writer: Mapped[str | None] = mapped_column(
@@ -278,6 +284,7 @@ class CitationRow(Base):
     start: Mapped[int] = mapped_column(Integer)  # evidence span, characters of the document text
     end: Mapped[int] = mapped_column(Integer)
     text: Mapped[str] = mapped_column(Text)  # the evidence span's words
+    boxes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)  # EvidenceBox, a line each
     verdict: Mapped[str] = mapped_column(String(20))  # supported, not_supported, contradicted
     score: Mapped[float] = mapped_column(Float)
     placed_by: Mapped[str] = mapped_column(String(20))  # model (it wrote the marker) or alignment

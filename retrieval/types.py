@@ -104,6 +104,7 @@ class SearchConfig:
     rerank_k: int = 24  # fused candidates that the cross-encoder reads
     top_k: int = 4  # passages returned
     evidence_threshold: float = 0.5  # best rerank score below this: refuse
+    own_thresholds: bool = True  # collections' own thresholds, where they have one, go before this one
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,8 @@ class Answer(Read):
     refusal: Refusal | None = None
     error: Failure | None = None
     citations: list[Citation] = []
-    sources: list[Source] = []
+    sources: list[Source] = []  # cited
+    also_retrieved: list[Source] = []
     timings_ms: dict[str, float] = {}
 
 

@@ -17,6 +17,7 @@ REASONS = {
     "no_passages": "Nothing in the documents resembles the question.",
     "weak_evidence": "Some passages touch on it, but none answers it well enough.",
     "no_answer_found": "The passages that were found do not contain an answer.",
+    "no_supported_claim": "An answer was written, but the passages support none of it.",
 }
 VERDICT_ICONS = {
     "supported": ":material/check_circle:",
@@ -37,7 +38,7 @@ def show_answer(answer: Answer) -> int | None:
     with st.chat_message("assistant", avatar=FOOTNOTE):
         rewritten(answer.question, answer.standalone_question)
         if answer.state == "refused":
-            refusal(answer.refusal, answer.sources)
+            refusal(answer.refusal, answer.also_retrieved)
         elif answer.state == "failed":
             show_failure(answer.error or unexplained(), "This question could not be answered.")
         else:
@@ -57,8 +58,7 @@ def cited_answer(answer: Answer) -> int | None:
         st.badge("Stopped", icon=":material/stop_circle:", color="gray")
     opened = answer_text(answer.answer or "", answer.citations, key=f"answer-{answer.message_id}")
     listed = footnote_list(answer.message_id, answer.citations)
-    cited = {citation.chunk_id for citation in answer.citations}
-    also_retrieved([source for source in answer.sources if source.chunk_id not in cited])
+    also_retrieved(answer.also_retrieved)
     return opened if opened is not None else listed
 
 

@@ -136,6 +136,7 @@ def _saved(services: Services, user: Account, body: AskRequest) -> Command:
             document_ids=body.document_ids,
             config=config,
             standalone_question=body.standalone_question,
+            answer_anyway=body.weak_evidence == "answer",
         )
 
 

@@ -22,6 +22,7 @@ REASONS = {
     "no_passages": "No passage was found for this question.",
     "weak_evidence": "No passage is evidence enough.",
     "no_answer_found": "The passages that were found hold no answer.",
+    "no_supported_claim": "An answer was written, but no passage supports any of it.",
 }
 
 

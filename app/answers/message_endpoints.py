@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
@@ -14,8 +14,9 @@ from app.answers import repository
 from app.answers.endpoints import server_sent
 from app.answers.runner import stored_answer
 from app.answers.running import StreamEvent
-from app.answers.schemas import Answer, FeedbackRequest
+from app.answers.schemas import Answer, AnswerList, FeedbackRequest
 from app.answers.settling import settle
+from app.answers.types import GroundingState
 from app.answers.views import answer_out
 from app.dependencies import AppServices, CurrentUser, ReadSession, WriteSession
 from app.error_responses import error_responses
@@ -27,6 +28,20 @@ from app.tables import utc_now
 router = APIRouter(prefix="/v1/messages", tags=["answers"], responses=error_responses(NotFound))
 
 LOOK_S = 0.5  # how often an answer is looked for that another process writes
+
+
+@router.get("")
+def list_latest(
+    services: AppServices,
+    session: ReadSession,
+    user: CurrentUser,
+    grounding: GroundingState | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> AnswerList:
+    """Your answers, latest first, replaced ones left out; with `grounding` those in that state."""
+    messages = settle(services, repository.list_latest(session, user.id, grounding, limit))
+    citations = repository.citations_of(session, [message.id for message in messages])
+    return AnswerList(items=[answer_out(message, citations[message.id]) for message in messages])
 
 
 @router.get("/{message_id}")

@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from app.answers.boxes import evidence_boxes
 from app.answers.types import Draft, Footnote, Passage
 from app.conversations.repository import get_conversation
 from app.errors import Conflict, InvalidRequest, NotFound
 from app.jobs.identity import is_gone
-from app.tables import CitationRow, Conversation, Document, DocumentPage, Message, utc_now
-from retrieval.types import AccessFilter
+from app.tables import CitationRow, Conversation, DocumentPage, Message, utc_now
 
 PENDING_TIMEOUT = timedelta(minutes=10)
 INTERRUPTED = {
@@ -128,30 +128,41 @@ def cited_before(session: Session, conversation_id: int, before_message_id: int)
     return list(dict.fromkeys(session.scalars(statement)))
 
 
-def count_documents(session: Session, access: AccessFilter) -> dict[str, int]:
-    """Documents in scope by status."""
-    statement = (
-        select(Document.status, func.count())
-        .where(Document.collection_id.in_(access.collection_ids), Document.deleted_at.is_(None))
-        .group_by(Document.status)
-    )
-    if access.document_ids is not None:
-        statement = statement.where(Document.id.in_(access.document_ids))
-    return {row[0]: row[1] for row in session.execute(statement)}
-
-
 def store(session: Session, draft: Draft, trace: dict[str, Any], error: dict[str, Any] | None = None) -> None:
     """Completes the message with its citations and trace."""
     message = session.get_one(Message, draft.message_id)
     message.standalone_question = draft.standalone_question
     message.answer = draft.answer
     message.state = draft.state
+    message.grounding = draft.grounding
+    message.weak_evidence = draft.weak_evidence
+    message.coverage = asdict(draft.coverage) if draft.coverage else None
+    message.checks = checks_row(draft)
     message.refusal = asdict(draft.refusal) if draft.refusal else None
     message.sources = [passage_row(passage) for passage in draft.sources]
     message.trace = trace
     message.error = error
     message.finished_at = utc_now()
     session.add_all(_citation(session, message, footnote) for footnote in draft.footnotes)
+
+
+def checks_row(draft: Draft) -> dict[str, Any]:
+    """What was checked, as it is stored and sent."""
+    return {
+        "claims": [
+            {
+                "start": checked.claim.start,
+                "end": checked.claim.end,
+                "text": checked.claim.text,
+                "verdict": checked.verdict,
+                "score": checked.score,
+                "citations": list(checked.footnotes),
+            }
+            for checked in draft.claims
+        ],
+        "removed_claims": [asdict(removed) for removed in draft.removed_claims],
+        "quotes": [asdict(quote) for quote in draft.quotes],
+    }
 
 
 def passage_row(passage: Passage) -> dict[str, Any]:
@@ -188,6 +199,7 @@ def _citation(session: Session, message: Message, footnote: Footnote) -> Citatio
         start=footnote.start,
         end=footnote.end,
         text=footnote.text,
+        boxes=evidence_boxes(session, chunk.document_id, footnote.start, footnote.end),
         verdict=footnote.verdict,
         score=footnote.score,
         placed_by=footnote.placed_by,
@@ -214,6 +226,14 @@ def get_message(session: Session, owner_id: int, message_id: int) -> Message:
     if message is None:
         raise NotFound(f"There is no message {message_id}.")
     return message
+
+
+def list_latest(session: Session, owner_id: int, grounding: str | None, limit: int) -> list[Message]:
+    """The owner's messages, latest first, without those that others replaced."""
+    statement = select(Message).where(Message.owner_id == owner_id, Message.replaced_by_id.is_(None))
+    if grounding is not None:
+        statement = statement.where(Message.grounding == grounding)
+    return list(session.scalars(statement.order_by(Message.id.desc()).limit(limit)))
 
 
 def find_message(session: Session, message_id: int) -> Message:

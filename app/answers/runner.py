@@ -18,6 +18,19 @@ from app.services import Services
 log = logging.getLogger(__name__)
 
 
+CHECKED = (
+    "answer",
+    "grounding",
+    "citations",
+    "claims",
+    "removed_claims",
+    "quotes",
+    "sources",
+    "also_retrieved",
+)
+"""Fields of an answer that the event `citations` brings."""
+
+
 def run(services: Services, command: Command) -> EventLog:
     """Starts the answer; its log tells question, sources, token..., citations, then done or error.
 
@@ -63,7 +76,7 @@ def _fail(services: Services, command: Command, error: AppError, events: EventLo
 
 def _citations(services: Services, command: Command) -> dict[str, Any]:
     stored = stored_answer(services, command.message_id)
-    return {"answer": stored["answer"], "citations": stored["citations"]}
+    return {name: stored[name] for name in CHECKED}
 
 
 def stored_answer(services: Services, message_id: int) -> dict[str, Any]:

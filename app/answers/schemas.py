@@ -8,6 +8,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from app.answers.check_schemas import (
+    BoxOut,
+    ClaimOut,
+    CoverageOut,
+    QuoteOut,
+    RefusalOut,
+    RemovedClaimOut,
+)
+from app.answers.types import GroundingState
 from app.db import storable
 from app.schemas import Name, RequestModel, RowId
 from retrieval.types import SearchConfig
@@ -41,7 +50,9 @@ class SearchOverrides(RequestModel):
     evidence_threshold: float | None = Field(default=None, ge=0, le=1)
 
     def applied_to(self, config: SearchConfig) -> SearchConfig:
-        return replace(config, **self.model_dump(exclude_none=True))
+        """The configuration with what is given; a given threshold goes before those of collections."""
+        changed = replace(config, **self.model_dump(exclude_none=True))
+        return changed if self.evidence_threshold is None else replace(changed, own_thresholds=False)
 
 
 class Scope(RequestModel):
@@ -83,6 +94,10 @@ class AskRequest(Scope):
     replaces_message_id: RowId | None = Field(
         default=None,
         description="Ask or answer this message anew: it and what follows it leave the conversation.",
+    )
+    weak_evidence: Literal["refuse", "answer"] = Field(
+        default="refuse",
+        description="`answer`: where the evidence is weak an answer is written all the same, and marked.",
     )
     stream: bool = False
 
@@ -135,6 +150,8 @@ class HitOut(PassageOut):
 
 
 class Evidence(BaseModel):
+    """What the evidence gate saw: the score that decided, and the threshold that it was compared with."""
+
     best: float | None
     threshold: float
     enough: bool
@@ -152,6 +169,8 @@ class SourceOut(PassageOut):
 
 
 class CitationOut(BaseModel):
+    """A footnote: answer[claim_start:claim_end] rests on text[start:end] of a document version."""
+
     number: int
     claim_start: int
     claim_end: int
@@ -163,18 +182,10 @@ class CitationOut(BaseModel):
     start: int
     end: int
     text: str
+    boxes: list[BoxOut] = Field(description="Where the evidence stands on its page, line by line.")
     verdict: Literal["supported", "not_supported", "contradicted"]
     score: float
     placed_by: Literal["model", "alignment"]
-
-
-class RefusalOut(BaseModel):
-    reason: Literal["no_documents", "no_passages", "weak_evidence", "no_answer_found"]
-    best_score: float | None
-    threshold: float
-    documents_ready: int
-    documents_pending: int
-    documents_failed: int
 
 
 class ErrorOut(BaseModel):
@@ -192,23 +203,36 @@ class Feedback(BaseModel):
 
 
 class Answer(BaseModel):
-    """A question with its answer, footnotes and everything that was in the prompt."""
+    """A question with its answer, its footnotes, what was checked, and every passage that was found."""
 
     message_id: int
     conversation_id: int
     question: str
     standalone_question: str | None
     answer: str | None
-    state: Literal["pending", "answered", "refused", "failed", "cancelled"]
+    state: Literal["pending", "answered", "refused", "failed", "cancelled"] = Field(
+        description="How far it got."
+    )
+    grounding: GroundingState | None = Field(description="How well it is supported; null while unfinished.")
+    weak_evidence: bool = Field(description="Answered because `weak_evidence: answer` asked for it.")
     refusal: RefusalOut | None
     citations: list[CitationOut]
-    sources: list[SourceOut]
+    claims: list[ClaimOut]
+    removed_claims: list[RemovedClaimOut]
+    quotes: list[QuoteOut]
+    sources: list[SourceOut] = Field(description="The passages that are cited.")
+    also_retrieved: list[SourceOut] = Field(description="The passages that were found and are not cited.")
+    coverage: CoverageOut | None
     timings_ms: dict[str, float]
     tokens: dict[str, int]
     error: ErrorOut | None = None
     feedback: Feedback | None = None
     replaces_message_id: int | None = None
     created_at: datetime
+
+
+class AnswerList(BaseModel):
+    items: list[Answer]
 
 
 class Cancelled(BaseModel):

@@ -14,6 +14,7 @@ from app.answers.checking import ground
 from app.answers.decision import Signals, decide
 from app.answers.refusing import why_not_found
 from app.answers.rewrite import standalone_question
+from app.answers.scope_report import coverage
 from app.answers.search import find, scope
 from app.answers.timing import timed
 from app.answers.tracing import trace_of
@@ -36,12 +37,14 @@ class Event:
 def answer(services: Services, command: Command, cancelled: Callable[[], bool]) -> Iterator[Event]:
     """Writes the answer of a saved question, telling each step, and stores it in one transaction."""
     draft = Draft(command.message_id, command.conversation_id, command.question, command.question)
+    draft.weak_evidence = command.answer_anyway
     with timed(draft, "total"):
         with services.sessions() as session:
             rewrite(services, session, draft, command)
             yield Event("question", _question(draft))
             access, result = search(services, session, draft, command)
-        draft.refused_for = decide(Signals.before_writing(result))
+        signals = Signals.before_writing(result, command)
+        draft.refused_for = decide(signals)
         if draft.refused_for is None:
             pack_prompt(services, draft, result.hits)
         yield Event("sources", _sources(draft, result))
@@ -49,8 +52,8 @@ def answer(services: Services, command: Command, cancelled: Callable[[], bool]) 
             for text in write(services, draft, cancelled):
                 yield Event("token", {"text": text})
             ground(services, draft)
-            draft.refused_for = decide(Signals.after_checking(result, draft))
-        finish(services, draft, access, result, cancelled)
+            draft.refused_for = decide(signals.after_checking(draft))
+        finish(services, draft, command, access, result, cancelled)
     with services.sessions.begin() as session:
         repository.store(session, draft, trace_of(services, draft, result, command))
     yield Event("stored", {})
@@ -78,12 +81,14 @@ def search(
         result = find(services, session, user, asked, access, command.config, carried)
     draft.timings_ms |= result.timings_ms
     draft.closest = numbered(result.hits)
+    draft.coverage = coverage(session, access)
     return access, result
 
 
 def finish(
     services: Services,
     draft: Draft,
+    command: Command,
     access: AccessFilter,
     result: SearchResult,
     cancelled: Callable[[], bool],
@@ -94,9 +99,9 @@ def finish(
     elif draft.refused_for is None:
         draft.state = "answered"
     else:
-        draft.state = "refused"
+        draft.state = draft.grounding = "refused"
         with services.sessions() as session:
-            draft.refusal = why_not_found(session, access, result, draft.refused_for)
+            draft.refusal = why_not_found(session, command, access, result, draft, draft.refused_for)
 
 
 def _question(draft: Draft) -> dict[str, Any]:

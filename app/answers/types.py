@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 from retrieval.types import Chunk, Hit, SearchConfig
 
 AnswerState = Literal["pending", "answered", "refused", "failed", "cancelled"]
-RefusalReason = Literal["no_documents", "no_passages", "weak_evidence", "no_answer_found"]
+RefusalReason = Literal[
+    "no_documents", "no_passages", "weak_evidence", "no_answer_found", "no_supported_claim"
+]
+GroundingState = Literal["grounded", "partly", "ungrounded", "refused"]
 Verdict = Literal["supported", "not_supported", "contradicted"]
+QuoteVerdict = Literal["supported", "misattributed", "stitched", "not_found"]
 PlacedBy = Literal["model", "alignment"]
 Verify = Callable[[Sequence[tuple[str, str]]], NDArray[np.float32]]
 """(claim, passage) pairs to probabilities float32 [N, 3]: supported, contradicted, not supported."""
@@ -75,6 +79,93 @@ class Footnote:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedClaim:
+    """A claim with its verdict over all passages that it rests on."""
+
+    claim: Claim
+    verdict: Verdict
+    score: float  # probability that the deciding passage supports it, 0..1
+    footnotes: tuple[int, ...]  # indices of its footnotes; the first decides
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedClaim:
+    """A claim that was written and taken out, because no passage supports it."""
+
+    text: str
+    verdict: Verdict
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class QuotePlace:
+    """Where a quote, or a piece of it, stands word for word: characters of the document's text."""
+
+    number: int  # of the passage
+    document_id: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteCheck:
+    """A quoted span, answer[start:end] == text, and whether its source says that word for word."""
+
+    text: str
+    start: int
+    end: int
+    verdict: QuoteVerdict
+    places: tuple[QuotePlace, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Documents in the scope of the question when it was asked."""
+
+    searched: int  # indexed, and not deleted
+    pending: int  # queued or being read
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A passage that came close: which one, and how far below the threshold it is."""
+
+    number: int
+    file_name: str
+    page: int | None
+    score: float  # calibrated rerank probability
+    short_by: float  # threshold minus score; 0 where it reached the threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the asker limited the question to, by name; both empty: everything was searched."""
+
+    collections: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FailedFile:
+    """A file that could not be read, and why."""
+
+    document_id: int
+    file_name: str
+    code: str | None
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingFile:
+    """A file that is still being read."""
+
+    document_id: int
+    file_name: str
+    status: str  # queued, processing
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """Why there is no answer, in numbers a person can act on."""
 
@@ -84,6 +175,10 @@ class Refusal:
     documents_ready: int
     documents_pending: int
     documents_failed: int
+    near_misses: tuple[NearMiss, ...] = ()
+    filters: Filters = Filters()
+    failed_files: tuple[FailedFile, ...] = ()  # the latest ones
+    pending_files: tuple[PendingFile, ...] = ()  # the oldest ones
 
 
 def numbered(hits: Sequence[Hit], first: int = 1) -> tuple[Passage, ...]:
@@ -106,6 +201,12 @@ class Draft:
     prompt: PackedPrompt | None = None
     closest: tuple[Passage, ...] = ()  # what search found, for a refusal to show
     footnotes: tuple[Footnote, ...] = ()
+    claims: tuple[CheckedClaim, ...] = ()
+    removed_claims: tuple[RemovedClaim, ...] = ()
+    quotes: tuple[QuoteCheck, ...] = ()
+    grounding: GroundingState | None = None
+    coverage: Coverage | None = None
+    weak_evidence: bool = False  # written although it might be a refusal, because that was asked for
     timings_ms: dict[str, float] = field(default_factory=dict)
     tokens: dict[str, int] = field(default_factory=dict)
 
@@ -129,3 +230,4 @@ class Command:
     document_ids: Sequence[int] | None
     config: SearchConfig
     standalone_question: str | None = None  # the person's own words for what a follow-up means
+    answer_anyway: bool = False  # weak evidence is answered from, and the answer marked

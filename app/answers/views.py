@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from app.answers.check_schemas import ClaimOut, CoverageOut, QuoteOut, RefusalOut, RemovedClaimOut
 from app.answers.repository import passage_row
 from app.answers.schemas import (
     Answer,
@@ -13,7 +14,6 @@ from app.answers.schemas import (
     Evidence,
     Feedback,
     HitOut,
-    RefusalOut,
     Scores,
     SearchResponse,
     SourceOut,
@@ -26,6 +26,9 @@ from retrieval.types import Hit, SearchResult
 def answer_out(message: Message, citations: Sequence[CitationRow]) -> Answer:
     """A message with its footnotes."""
     trace: dict[str, Any] = message.trace or {}
+    checks: dict[str, Any] = message.checks or {}
+    cited = {row.number for row in citations}
+    found = [SourceOut(**source) for source in message.sources or []]
     return Answer(
         message_id=message.id,
         conversation_id=message.conversation_id,
@@ -33,9 +36,16 @@ def answer_out(message: Message, citations: Sequence[CitationRow]) -> Answer:
         standalone_question=message.standalone_question,
         answer=message.answer,
         state=message.state,  # type: ignore[arg-type]  # checked by pydantic
+        grounding=message.grounding,  # type: ignore[arg-type]  # checked by pydantic
+        weak_evidence=bool(message.weak_evidence),
         refusal=RefusalOut(**message.refusal) if message.refusal else None,
-        citations=[CitationOut.model_validate(row, from_attributes=True) for row in citations],
-        sources=[SourceOut(**source) for source in message.sources or []],
+        citations=[_citation_out(row) for row in citations],
+        claims=[ClaimOut(**claim) for claim in checks.get("claims", [])],
+        removed_claims=[RemovedClaimOut(**claim) for claim in checks.get("removed_claims", [])],
+        quotes=[QuoteOut(**quote) for quote in checks.get("quotes", [])],
+        sources=[source for source in found if source.number in cited],
+        also_retrieved=[source for source in found if source.number not in cited],
+        coverage=CoverageOut(**message.coverage) if message.coverage else None,
         timings_ms=trace.get("timings_ms", {}),
         tokens=trace.get("tokens", {}),
         error=ErrorOut(**{name: message.error[name] for name in ErrorOut.model_fields})
@@ -47,6 +57,11 @@ def answer_out(message: Message, citations: Sequence[CitationRow]) -> Answer:
         replaces_message_id=message.replaces_id,
         created_at=message.created_at,
     )
+
+
+def _citation_out(row: CitationRow) -> CitationOut:
+    fields = {name: getattr(row, name) for name in CitationOut.model_fields}
+    return CitationOut(**fields | {"boxes": row.boxes or []})
 
 
 def search_out(question: str, result: SearchResult) -> SearchResponse:

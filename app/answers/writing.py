@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from app.answers.markers import without_marker
 from app.answers.prompt import pack
@@ -24,6 +25,8 @@ def pack_prompt(services: Services, draft: Draft, hits: Sequence[Hit]) -> None:
             budget_tokens=min(settings.prompt_tokens, generator.context_tokens - settings.answer_tokens),
             max_passages=settings.prompt_passages,
         )
+        if draft.weak_evidence:  # asked for an answer: a refusal cannot be written
+            draft.prompt = replace(draft.prompt, no_answer=None)
         draft.tokens["prompt"] = draft.prompt.tokens
 
 

@@ -78,10 +78,11 @@ def test_an_answer_carries_footnotes_that_open_the_exact_passage(
 def test_a_question_the_documents_do_not_answer_is_refused_with_reasons(
     client: TestClient, upload: Callable[..., list[int]], generator: EchoGenerator
 ) -> None:
-    upload(ferry=FERRY, broken="%PDF-1.7 and then nothing")
+    _, broken_id = upload(ferry=FERRY, broken="%PDF-1.7 and then nothing")
     answer = ask(client, "Which colour has the lighthouse keeper's parrot?")
     assert (answer["state"], answer["answer"], answer["citations"]) == ("refused", "", [])
-    assert [source["file_name"] for source in answer["sources"]] == ["ferry.md"]  # the nearest miss
+    assert answer["sources"] == []
+    assert [source["file_name"] for source in answer["also_retrieved"]] == ["ferry.md"]  # the nearest miss
     assert answer["refusal"] == {
         "reason": "weak_evidence",
         "best_score": pytest.approx(0.0),
@@ -89,7 +90,22 @@ def test_a_question_the_documents_do_not_answer_is_refused_with_reasons(
         "documents_ready": 1,
         "documents_pending": 0,
         "documents_failed": 1,
+        "near_misses": [
+            {"number": 1, "file_name": "ferry.md", "page": None, "score": 0.0, "short_by": 0.3},
+        ],
+        "filters": {"collections": [], "documents": []},
+        "failed_files": [
+            {
+                "document_id": broken_id,
+                "file_name": "broken.md",
+                "code": "file_truncated",
+                "cause": "The file ends before its table of contents.",
+            }
+        ],
+        "pending_files": [],
     }
+    assert answer["coverage"] == {"searched": 1, "pending": 0, "failed": 1}
+    assert answer["grounding"] == "refused"
     assert generator.prompts == []
 
 

@@ -62,7 +62,7 @@ def canned_answer(question: str, message_id: int, conversation_id: int, document
     """An answered question about leave, a hostile one, or a refusal."""
     base: dict[str, Any] = {
         "message_id": message_id, "conversation_id": conversation_id, "question": question,
-        "standalone_question": question, "refusal": None, "error": None, "citations": [],
+        "standalone_question": question, "refusal": None, "error": None, "citations": [], "sources": [],
         "timings_ms": {"search": 120.0, "generate": 900.0}, "tokens": {"prompt": 400, "answer": 30},
     }  # fmt: skip
     sources = [
@@ -71,15 +71,18 @@ def canned_answer(question: str, message_id: int, conversation_id: int, document
         source(3, HOSTILE, 6, 0.12, document_id),
     ]
     if "hostile" in question:
-        return base | {"state": "answered", "answer": f"{HOSTILE} [3].", "sources": sources,
-                       "citations": [citation(HOSTILE, HOSTILE, 3, HOSTILE, 6, document_id)]}  # fmt: skip
+        return base | {
+            "state": "answered", "answer": f"{HOSTILE} [3].",
+            "sources": sources[2:], "also_retrieved": sources[:2],
+            "citations": [citation(HOSTILE, HOSTILE, 3, HOSTILE, 6, document_id)],
+        }  # fmt: skip
     if any(word in question for word in ("leave", "days", "slow", "fail")):
         return base | leave_answer(sources, document_id)
     refusal = {
         "reason": "weak_evidence", "best_score": 0.31, "threshold": 0.5,
         "documents_ready": 1, "documents_pending": 2, "documents_failed": 1,
     }  # fmt: skip
-    return base | {"state": "refused", "answer": None, "refusal": refusal, "sources": sources[1:]}
+    return base | {"state": "refused", "answer": None, "refusal": refusal, "also_retrieved": sources[1:]}
 
 
 def leave_answer(sources: list[dict[str, Any]], document_id: int) -> dict[str, Any]:
@@ -91,7 +94,8 @@ def leave_answer(sources: list[dict[str, Any]], document_id: int) -> dict[str, A
     return {
         "state": "answered",
         "answer": answer,
-        "sources": sources,
+        "sources": sources[:2],
+        "also_retrieved": sources[2:],
         "citations": [
             citation(answer, days, 1, first, 2, document_id),
             citation(answer, carried, 1, second, 2, document_id),

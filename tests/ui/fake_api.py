@@ -229,9 +229,9 @@ def add_questions(app: FastAPI, state: FakeState) -> None:
         hits = [
             {key: each[key] for key in each if key != "score"}
             | {"scores": scores | {"rerank": each["score"]}}
-            for each in answer["sources"]
+            for each in found(answer)
         ]
-        best = max((each["score"] for each in answer["sources"]), default=None)
+        best = max((each["score"] for each in found(answer)), default=None)
         evidence = {"best": best, "threshold": 0.5, "enough": best is not None and best >= 0.5}
         timings = {"encode": 8.1, "dense": 0.4, "bm25": 1.2, "rerank": 96.0}
         return {"question": body.question, "hits": hits, "evidence": evidence, "timings_ms": timings}
@@ -275,6 +275,11 @@ def add_questions(app: FastAPI, state: FakeState) -> None:
         return Response(status_code=204)
 
 
+def found(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every passage of an answer, best first."""
+    return sorted([*answer["sources"], *answer["also_retrieved"]], key=lambda each: -each["score"])
+
+
 def summary(conversation_id: int, turns: list[dict[str, Any]]) -> dict[str, Any]:
     title = turns[0]["question"] if turns else "New"
     return {"id": conversation_id, "title": title, "created_at": None, "updated_at": "2026-03-12T09:00:00Z"}
@@ -285,7 +290,7 @@ def stream(state: FakeState, turns: list[dict[str, Any]], answer: dict[str, Any]
     head = {key: answer[key] for key in ("message_id", "conversation_id", "question", "standalone_question")}
     yield event("question", head)
     evidence = {"best": 0.9, "threshold": 0.5, "enough": answer["state"] == "answered"}
-    yield event("sources", {"sources": answer["sources"], "evidence": evidence})
+    yield event("sources", {"sources": found(answer), "evidence": evidence})
     if "fail" in answer["question"]:
         turns[-1] = answer | {"state": "failed", "answer": None, "citations": []}
         yield event("error", OVERLOADED)
