@@ -36,7 +36,8 @@ def encode(texts):
     return hash_encode(texts)
 
 settings = load_settings(
-    {}, data_dir=data_dir, stage_timeout_s=60.0 if deed == "swell" else 2.0, parse_timeout_s=1.0, max_attempts=1,
+    {}, data_dir=data_dir, stage_timeout_s=60.0 if deed == "swell" else 2.0, parse_timeout_s=1.0,
+    max_attempts=1,
     worker_memory_bytes=(512 if deed == "swell" else 4096) * 1024**2,
 )
 run_worker(settings, create_engine(url), BlobStore(settings.data_dir / "blobs"),
