@@ -2,7 +2,8 @@
 FROM python:3.11-slim-bookworm
 
 # The compiler builds the decode steps for the processor that the container runs on (model/native).
-RUN apt-get update && apt-get install --yes --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
+# Tesseract reads scanned pages (English; add tesseract-ocr-deu and so on for other languages).
+RUN apt-get update && apt-get install --yes --no-install-recommends g++ tesseract-ocr && rm -rf /var/lib/apt/lists/*
 
 RUN useradd --create-home --uid 10001 footnote && mkdir /data && chown footnote /data
 WORKDIR /srv/footnote

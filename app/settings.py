@@ -63,6 +63,12 @@ class Settings(BaseSettings):
     parse_memory_bytes: int = Field(
         2 * 1024**3, ge=512 * 1024**2, description="Address space of the parsing child process."
     )
+    ocr_languages: str = Field(
+        "auto",
+        pattern=r"^[A-Za-z][\w/-]*(\+[A-Za-z][\w/-]*)*$",
+        description="Text recognition of pages without text, where Tesseract is installed: `auto` for its "
+        "installed languages, names like `eng+deu`, or `off`.",
+    )
     chunk_tokens: int = Field(200, ge=32, le=250, description="Most encoder tokens in a chunk.")
     lease_s: float = Field(
         30.0, gt=1, le=3600, description="How long a job stays leased without a heartbeat."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ingest.cleaning import clean
@@ -28,6 +28,8 @@ class DocumentBuilder:
         self._headings: list[Heading] = []
         self._tables: list[tuple[int, int]] = []
         self._lost = 0
+        self._doubtful: list[tuple[int, int]] = []
+        self._recognised: list[int] = []
 
     def page(self, label: str | None = None) -> None:
         """Start the next page; blocks added before the first call are a page of their own."""
@@ -57,11 +59,12 @@ class DocumentBuilder:
 
     def heading(self, level: int, text: str) -> None:
         """Append a heading on a line of its own."""
-        line = " ".join(text.split())
+        cleaned, lost = clean(text)
+        self._lost += lost
+        line = " ".join(cleaned.split())
         span = self.paragraph(line)
         if span is not None:
-            cleaned, _ = clean(line)
-            self._headings.append(Heading(level=level, text=cleaned, start=span[0]))
+            self._headings.append(Heading(level=level, text=line, start=span[0]))
 
     def table(self, lines: Iterable[str]) -> None:
         """Append a table, one row a line."""
@@ -81,6 +84,8 @@ class DocumentBuilder:
             if page.number == 1:
                 self.heading(1, name)
             self._slice(parsed, page)
+            if page.number in parsed.recognised_pages:
+                self._recognised.append(len(self._pages))
         self._lost += parsed.characters_lost
 
     def build(
@@ -96,6 +101,8 @@ class DocumentBuilder:
             table_spans=tuple(self._tables),
             title=clean(title)[0].strip() or None if title else None,
             characters_lost=self._lost,
+            doubtful_tables=tuple(self._doubtful),
+            recognised_pages=tuple(self._recognised),
             warnings=tuple(warnings),
         )
 
@@ -114,11 +121,8 @@ class DocumentBuilder:
             for heading in parsed.headings
             if page.start <= heading.start < page.end
         )
-        self._tables.extend(
-            (start + moved, min(end, page.start + len(text)) + moved)
-            for start, end in parsed.table_spans
-            if page.start <= start < page.start + len(text)
-        )
+        self._tables.extend(_moved(parsed.table_spans, page.start, page.start + len(text), moved))
+        self._doubtful.extend(_moved(parsed.doubtful_tables, page.start, page.start + len(text), moved))
 
     def _append(self, text: str) -> None:
         self._parts.append(text)
@@ -135,3 +139,12 @@ class DocumentBuilder:
             Page(number=number, start=start, end=end, label=label)
             for number, ((start, label), end) in enumerate(zip(starts, ends, strict=True), 1)
         )
+
+
+def _moved(
+    spans: Iterable[tuple[int, int]], start: int, end: int, distance: int
+) -> Iterator[tuple[int, int]]:
+    """The spans that start within start..end, cut at its end, moved by `distance`."""
+    for first, last in spans:
+        if start <= first < end:
+            yield first + distance, min(last, end) + distance

@@ -10,11 +10,12 @@ import os
 import resource
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from ingest.failures import ParseFailure
-from ingest.sandbox import FAILURE_FILE, PROGRESS_FD_KEY, TASK_FILE
+from ingest.sandbox import FAILURE_FILE, PASSWORD_VARIABLE, PROGRESS_FD_KEY, TASK_FILE
 from ingest.types import ParseLimits
 
 _GRACE_S: Final = 5.0  # the parent's clock should win; this one is for a parent that died
@@ -52,14 +53,20 @@ def _parse(task: dict[str, Any], folder: Path) -> None:
 
     limits = ParseLimits(**task["limits"])
     source = identify(Path(task["path"]), task["file_name"], limits, report)
-    save_parsed(parse_source(source), folder)
+    save_parsed(parse_source(replace(source, password=_password())), folder)
 
 
 def _render(task: dict[str, Any], folder: Path) -> None:
     from ingest.parsers.pdf_image import render_png
 
-    image = render_png(Path(task["path"]), task["page_number"], task["scale"], task["boxes"])
+    path = Path(task["path"])
+    image = render_png(path, task["page_number"], task["scale"], task["boxes"], _password())
     (folder / "page.png").write_bytes(image)
+
+
+def _password() -> str | None:
+    """The file's password, taken out of the environment before any other program could see it."""
+    return os.environ.pop(PASSWORD_VARIABLE, None)
 
 
 _TASKS: Final = {"parse": _parse, "render": _render}

@@ -63,7 +63,7 @@ def _parse(source: Source, part: Part, budget: Budget) -> ParsedDocument:
         copy.write(data)
         copy.flush()
         inner = identify(Path(copy.name), part.name, source.limits)
-        parsed = parse_source(replace(inner, depth=source.depth + 1, budget=budget))
+        parsed = parse_source(replace(inner, depth=source.depth + 1, budget=budget, password=source.password))
     if not parsed.text.strip():
         raise ParseFailure("no_text", "It holds no text.")
     return parsed

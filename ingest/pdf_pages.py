@@ -29,6 +29,7 @@ def render_page(
     scale: float,
     boxes: Sequence[LineBox],
     limits: ParseLimits = _RENDER_LIMITS,
+    password: str | None = None,
 ) -> bytes:
     """Page `page_number` (1-based) of the PDF at `path` as PNG bytes, `scale` pixels a point.
 
@@ -43,7 +44,7 @@ def render_page(
         "boxes": [list(map(float, box)) for box in boxes],
     }
     try:
-        with run_in_child(task, limits, no_progress) as folder:
+        with run_in_child(task, limits, no_progress, password) as folder:
             return (folder / "page.png").read_bytes()
     except ParseFailure as failure:
         raise ingest_error(failure, "parse", path.name) from failure

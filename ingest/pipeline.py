@@ -32,6 +32,7 @@ def ingest_file(
     max_chunk_tokens: int,
     limits: ParseLimits,
     progress: Progress,
+    password: str | None = None,
 ) -> IngestedDocument:
     """All that the file at `path` becomes, ready for one SQL transaction.
 
@@ -39,10 +40,10 @@ def ingest_file(
     """
     seconds: dict[str, float] = {}
     with _timed("parse", seconds):
-        parsed = parse(path, file_name, limits, progress)
+        parsed = parse(path, file_name, limits, progress, password)
     with _timed("chunk", seconds):
         chunks = _chunk(parsed, file_name, token_spans, max_chunk_tokens, progress)
-        report = quality_report(parsed)
+        report = quality_report(parsed, chunks)
     with _timed("embed", seconds):
         vectors = embed(chunks, encode, progress)
     return IngestedDocument(parsed, tuple(chunks), vectors, report, seconds)

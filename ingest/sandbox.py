@@ -26,6 +26,8 @@ from ingest.types import ParseLimits
 TASK_FILE: Final = "task.json"
 FAILURE_FILE: Final = "failure.json"
 PROGRESS_FD_KEY: Final = "progress_fd"
+PASSWORD_VARIABLE: Final = "FOOTNOTE_FILE_PASSWORD"
+_PASSED_ON: Final = ("TESSDATA_PREFIX",)  # where an administrator put Tesseract's language packs
 _SOURCE_ROOT: Final = Path(__file__).resolve().parents[1]
 _NEWS_INTERVAL_S: Final = 1.0  # the caller is asked this often whether to go on, news or not
 _OUT_OF_MEMORY: Final = ("memoryerror", "memory allocation", "bad_alloc", "cannot allocate", "failed to map")
@@ -34,9 +36,12 @@ PageProgress = Callable[[int, int], None]
 
 
 @contextmanager
-def run_in_child(task: dict[str, Any], limits: ParseLimits, on_page: PageProgress) -> Iterator[Path]:
+def run_in_child(
+    task: dict[str, Any], limits: ParseLimits, on_page: PageProgress, password: str | None = None
+) -> Iterator[Path]:
     """Run `task` in a child; gives the folder with its results, removed on leaving.
 
+    A password goes through the child's environment, never into a file.
     Raises ParseFailure: the child's own, or `parse_timeout`, `parse_memory`, `parse_crashed`. Whatever
     `on_page` raises ends the child and passes through.
     """
@@ -44,7 +49,7 @@ def run_in_child(task: dict[str, Any], limits: ParseLimits, on_page: PageProgres
         folder = Path(name)
         read_fd, write_fd = os.pipe()
         try:
-            child = _start(task, folder, limits, write_fd)
+            child = _start(task, folder, limits, write_fd, password)
         finally:
             os.close(write_fd)
         try:
@@ -56,7 +61,9 @@ def run_in_child(task: dict[str, Any], limits: ParseLimits, on_page: PageProgres
         yield folder
 
 
-def _start(task: dict[str, Any], folder: Path, limits: ParseLimits, write_fd: int) -> subprocess.Popen[bytes]:
+def _start(
+    task: dict[str, Any], folder: Path, limits: ParseLimits, write_fd: int, password: str | None
+) -> subprocess.Popen[bytes]:
     content = {
         **task,
         PROGRESS_FD_KEY: write_fd,
@@ -68,7 +75,7 @@ def _start(task: dict[str, Any], folder: Path, limits: ParseLimits, write_fd: in
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "ingest.child", str(folder)],
             cwd=folder,
-            env=_environment(folder),
+            env=_environment(folder, password),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=stderr,
@@ -77,8 +84,9 @@ def _start(task: dict[str, Any], folder: Path, limits: ParseLimits, write_fd: in
         )
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(folder: Path, password: str | None) -> dict[str, str]:
     """A small environment: no secrets of the service, one thread, nothing written outside `folder`."""
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "PYTHONPATH": str(_SOURCE_ROOT),
@@ -88,6 +96,8 @@ def _environment(folder: Path) -> dict[str, str]:
         "MALLOC_ARENA_MAX": "2",  # each arena takes 64 MiB of the address space, used or not
         "TOKIO_WORKER_THREADS": "2",
         **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1"),
+        **passed_on,
+        **({} if password is None else {PASSWORD_VARIABLE: password}),
     }
 
 

@@ -47,6 +47,7 @@ class Source:
     on_page: PageProgress = no_progress
     depth: int = 0  # how many containers (archive, mail) this file is inside of
     budget: Budget | None = None  # shared by all files of a container
+    password: str | None = field(default=None, repr=False)
 
     @property
     def text(self) -> str:

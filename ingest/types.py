@@ -60,6 +60,8 @@ class ParsedDocument:
     table_spans: tuple[tuple[int, int], ...] = ()  # spans of table rows or blocks: not split inside a row
     title: str | None = None
     characters_lost: int = 0  # unreadable and control characters that were left out
+    doubtful_tables: tuple[tuple[int, int], ...] = ()  # those of table_spans whose columns are a guess
+    recognised_pages: tuple[int, ...] = ()  # numbers of pages whose text was read from their picture
     warnings: tuple[str, ...] = ()
 
 
@@ -78,6 +80,14 @@ class ChunkDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class OddChunk:
+    """A passage that can hardly answer a question."""
+
+    position: int  # 0-based order in the document
+    reason: Literal["empty", "short"]  # no letter or digit; very few words
+
+
+@dataclass(frozen=True, slots=True)
 class QualityReport:
     """What a person should know before trusting answers from this document."""
 
@@ -88,6 +98,12 @@ class QualityReport:
     tables: int
     language: str | None  # ISO 639-1
     instruction_like: tuple[str, ...]  # excerpts that address a model; shown, never obeyed
+    pages_unreadable: tuple[int, ...] = ()  # with text that is no language, so it cannot answer
+    pages_recognised: tuple[int, ...] = ()  # read from their picture, so letters and figures may be wrong
+    doubtful_tables: int = 0  # of `tables`: their columns are a guess
+    doubtful_table_pages: tuple[int, ...] = ()
+    odd_chunks: tuple[OddChunk, ...] = ()  # the first MAX_ODD_CHUNKS of them
+    odd_chunk_count: int = 0
     warnings: tuple[str, ...] = ()
 
 
@@ -111,3 +127,4 @@ class ParseLimits:
     file_bytes: int = 200 * 1024**2
     unpacked_bytes: int = 400 * 1024**2  # zip containers: sum of member sizes
     text_chars: int = 40_000_000
+    ocr_languages: str = "auto"  # for pages without text: `auto`, `off`, or Tesseract's names (eng+deu)

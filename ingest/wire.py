@@ -45,6 +45,8 @@ def load_parsed(folder: Path) -> ParsedDocument:
         table_spans=tuple((start, end) for start, end in structure["table_spans"]),
         title=structure["title"],
         characters_lost=structure["characters_lost"],
+        doubtful_tables=tuple((start, end) for start, end in structure["doubtful_tables"]),
+        recognised_pages=tuple(structure["recognised_pages"]),
         warnings=tuple(structure["warnings"]),
     )
 

@@ -142,6 +142,7 @@ class Worker:
                 timeout_s=self._settings.parse_timeout_s,
                 memory_bytes=self._settings.parse_memory_bytes,
                 file_bytes=self._settings.max_upload_bytes,
+                ocr_languages=self._settings.ocr_languages,
             ),
             progress=progress,
         )

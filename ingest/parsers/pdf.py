@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,8 @@ import pypdfium2.raw as pdfium
 
 from ingest.cleaning import clean
 from ingest.failures import ParseFailure
+from ingest.ocr import find_recogniser
+from ingest.parsers.pdf_ocr import PageReader
 from ingest.parsers.pdf_outline import read_outline
 from ingest.parsers.pdf_text import PageText, read_page_text
 from ingest.source import Source
@@ -26,12 +28,13 @@ def parse_pdf(source: Source) -> ParsedDocument:
 
     Raises ParseFailure `file_encrypted`, `file_truncated`, `file_damaged` or `file_too_large`.
     """
-    with open_pdf(source.path) as document:
+    reader = _reader(source)
+    with open_pdf(source.path, source.password) as document:
         texts: list[str] = []
         pages: list[Page] = []
         unreadable: list[int] = []
         lost, end = 0, 0
-        for number, page_text in _page_texts(document, source, unreadable):
+        for number, page_text in _page_texts(document, source, reader, unreadable):
             text, boxes = _with_gap(page_text)
             start, end = end, end + len(text)
             lost += page_text.lost
@@ -47,25 +50,28 @@ def parse_pdf(source: Source) -> ParsedDocument:
             headings=read_outline(document, text, pages),
             title=clean(document.get_metadata_value("Title"))[0].strip() or None,
             characters_lost=lost,
-            warnings=_unreadable_warning(unreadable),
+            recognised_pages=tuple(reader.recognised) if reader else (),
+            warnings=(*_unreadable_warning(unreadable), *_recognition_warnings(reader, pages)),
         )
 
 
-def open_pdf(path: Path) -> pypdfium2.PdfDocument:
-    """The open document, which tries the empty password only.
+def open_pdf(path: Path, password: str | None = None) -> pypdfium2.PdfDocument:
+    """The open document; without a password the empty one is tried, which many files have.
 
-    Raises ParseFailure `file_encrypted`, `file_truncated` or `file_damaged`.
+    Raises ParseFailure `file_encrypted`, `password_wrong`, `file_truncated` or `file_damaged`.
     """
     try:
-        document = pypdfium2.PdfDocument(path)
+        document = pypdfium2.PdfDocument(path, password)
     except pypdfium2.PdfiumError as error:
-        raise _refusal(path, error.err_code) from error
+        raise _refusal(path, error.err_code, password) from error
     if len(document) == 0:
         raise ParseFailure("file_damaged", "The file has no pages.")
     return document
 
 
-def _refusal(path: Path, code: int | None) -> ParseFailure:
+def _refusal(path: Path, code: int | None, password: str | None) -> ParseFailure:
+    if code == pdfium.FPDF_ERR_PASSWORD and password:
+        return ParseFailure("password_wrong", "The password does not open the file.")
     if code == pdfium.FPDF_ERR_PASSWORD:
         return ParseFailure("file_encrypted", "The file is protected with a password.")
     if code == pdfium.FPDF_ERR_SECURITY:
@@ -78,7 +84,7 @@ def _refusal(path: Path, code: int | None) -> ParseFailure:
 
 
 def _page_texts(
-    document: pypdfium2.PdfDocument, source: Source, unreadable: list[int]
+    document: pypdfium2.PdfDocument, source: Source, reader: PageReader | None, unreadable: list[int]
 ) -> Iterator[tuple[int, PageText]]:
     """Each page's number and text; pages are closed one by one to keep memory flat."""
     for number in range(1, len(document) + 1):
@@ -89,10 +95,27 @@ def _page_texts(
             unreadable.append(number)
             yield number, PageText(np.empty(0, np.uint32), np.empty((0, 4), np.float32), lost=0)
         else:
-            yield number, read_page_text(text_page)
+            page_text = read_page_text(text_page)
             text_page.close()
+            yield number, reader.read(page, number, page_text) if reader else page_text
             page.close()
         source.on_page(number, len(document))
+
+
+def _reader(source: Source) -> PageReader | None:
+    recogniser = find_recogniser(source.limits.ocr_languages)
+    return None if recogniser is None else PageReader(recogniser, source.limits.timeout_s)
+
+
+def _recognition_warnings(reader: PageReader | None, pages: Sequence[Page]) -> tuple[str, ...]:
+    if reader is not None:
+        return reader.warnings()
+    if all(page.start < page.end for page in pages):
+        return ()
+    return (
+        "Text recognition is not available: for the pages without text, install Tesseract with its language "
+        "packs and retry.",
+    )
 
 
 def _with_gap(page_text: PageText) -> tuple[str, np.ndarray[tuple[int, int], np.dtype[np.float32]]]:

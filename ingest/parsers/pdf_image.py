@@ -21,13 +21,15 @@ PdfBox = Sequence[float]
 """Left, bottom, right, top in the page's own space, in points."""
 
 
-def render_png(path: Path, page_number: int, scale: float, boxes: Sequence[PdfBox]) -> bytes:
+def render_png(
+    path: Path, page_number: int, scale: float, boxes: Sequence[PdfBox], password: str | None = None
+) -> bytes:
     """Page `page_number` (1-based) at `scale` pixels a point, with `boxes` marked.
 
     The page is shown as a viewer shows it, rotated and cropped; boxes follow. A page too large for `scale`
     is drawn smaller. Raises ParseFailure when the page does not exist or cannot be drawn.
     """
-    with open_pdf(path) as document:
+    with open_pdf(path, password) as document:
         if not 1 <= page_number <= len(document):
             raise ParseFailure(
                 "file_damaged", f"There is no page {page_number}; the file has {len(document)}."

@@ -20,7 +20,7 @@ from ingest.source import no_progress
 from ingest.types import ParseLimits, Stage
 from tests.ingest.samples import pdf, zipped
 
-LIMITS = ParseLimits()
+LIMITS = ParseLimits(ocr_languages="off")
 
 
 def ignore(stage: Stage, done: int, total: int) -> None:
@@ -70,6 +70,7 @@ def test_a_document_without_boxes_comes_back_whole(tmp_path: Path) -> None:
         (pdf([], []), LIMITS, "no_text"),
         (pdf(["!\"#$%&'()*+,-./:;<=>?@" * 3]), LIMITS, "no_text"),
         (b" \n\t\0\0", LIMITS, "no_text"),
+        (b"!?! --- ...", LIMITS, "no_text"),
         (pdf(["x"], password="p"), LIMITS, "file_encrypted"),
         (zipped({"word/document.xml": "<x"}), LIMITS, "file_damaged"),
         (b"some words", ParseLimits(timeout_s=0.01), "parse_timeout"),
@@ -80,6 +81,29 @@ def test_each_failure_has_its_code(tmp_path: Path, data: bytes, limits: ParseLim
     error = failure(write(tmp_path, data), limits)
     assert error.code == code
     assert error.permanent == (code != "parse_timeout")
+
+
+def test_a_password_opens_the_file_and_a_wrong_one_is_its_own_permanent_failure(tmp_path: Path) -> None:
+    path = write(tmp_path, pdf(["The safe is green."], password="sésame"))
+    assert parse(path, "a.pdf", LIMITS, ignore, "sésame").text == "The safe is green.\n\n"
+    with pytest.raises(IngestError) as caught:
+        parse(path, "a.pdf", LIMITS, ignore, "wrong")
+    assert (caught.value.code, caught.value.permanent) == ("password_wrong", True)
+    inside = write(tmp_path, zipped({"safe.pdf": path.read_bytes()}))
+    assert "The safe is green." in parse(inside, "a.zip", LIMITS, ignore, "sésame").text
+
+
+def test_a_password_is_written_to_no_file(tmp_path: Path) -> None:
+    path = write(tmp_path, pdf(["The safe is green."], password="sesame"))
+    seen: list[bytes] = []
+
+    def look(stage: Stage, done: int, total: int) -> None:
+        for child in psutil.Process().children():
+            seen.extend(file.read_bytes() for file in Path(child.cwd()).iterdir() if file.is_file())
+
+    parse(path, "a.pdf", LIMITS, look, "sesame")
+    assert seen
+    assert not any(b"sesame" in content for content in seen)
 
 
 def test_a_breakdown_of_the_child_is_reported_not_shared() -> None:

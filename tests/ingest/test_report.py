@@ -9,6 +9,7 @@ from ingest.instructions import MAX_EXCERPTS, instruction_like
 from ingest.language import detect_language
 from ingest.report import quality_report
 from ingest.text_health import looks_garbled
+from ingest.types import ChunkDraft, OddChunk, Page, ParsedDocument
 
 
 def test_the_report_counts_pages_characters_and_tables() -> None:
@@ -22,7 +23,28 @@ def test_the_report_counts_pages_characters_and_tables() -> None:
     assert (report.pages, report.pages_without_text, report.tables) == (3, (2,), 1)
     assert (report.characters_lost, report.language) == (2, "en")
     assert report.warnings[0] == "Odd."
-    assert "run text recognition (OCR)" in report.warnings[-1]
+    assert "1 pages have no text" in report.warnings[-1]
+
+
+def test_odd_passages_and_doubtful_tables_are_pointed_at() -> None:
+    parsed = ParsedDocument(
+        text="Page one\na b c\n\nmore",
+        pages=(Page(1, 0, 9), Page(2, 9, 20)),
+        paged=True,
+        media_type="application/pdf",
+        table_spans=((9, 14),),
+        doubtful_tables=((9, 14),),
+        recognised_pages=(2,),
+    )
+    drafts = [
+        ChunkDraft(0, 0, 8, "Page one", 1, 1, (), 2),
+        ChunkDraft(1, 9, 14, "* * *", 2, 2, (), 40),
+        ChunkDraft(2, 16, 20, "enough words to say something", 2, 2, (), 9),
+    ]
+    report = quality_report(parsed, drafts)
+    assert report.odd_chunks == (OddChunk(0, "short"), OddChunk(1, "empty"))
+    assert (report.odd_chunk_count, report.doubtful_tables, report.doubtful_table_pages) == (2, 1, (2,))
+    assert report.pages_recognised == (2,)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from ingest.chunk import chunk
 from ingest.errors import IngestError
 from ingest.failures import NEXT_STEPS
+from ingest.ocr import find_recogniser
 from ingest.parse import parse
 from ingest.report import quality_report
 from ingest.types import ParsedDocument, ParseLimits, Stage
@@ -96,7 +97,7 @@ def token_spans(text: str) -> list[tuple[int, int]]:
 
 def outcome(path: Path) -> Outcome:
     try:
-        return parse(path, path.name, ParseLimits(), ignore)
+        return parse(path, path.name, ParseLimits(ocr_languages="off"), ignore)
     except IngestError as error:
         return error
 
@@ -158,6 +159,43 @@ def test_failures_are_these_and_no_others(outcomes: dict[str, Outcome]) -> None:
     assert {code: sorted(names) for code, names in found.items()} == {
         code: sorted(names) for code, names in ERRORS.items()
     }
+
+
+PASSWORDS = {
+    "2206.01062_pg3.pdf": ("1234", "DocLayNet"),
+    "aes-128.pdf": ("foo", "Secret"),
+    "aes-256.pdf": ("foo", "Secret"),
+    "rc4-40.pdf": ("foo", "Secret"),
+    "libreoffice-writer-password.pdf": ("openpassword", "password"),
+}
+
+
+@pytest.mark.parametrize("name", PASSWORDS)
+def test_encrypted_files_open_with_their_password(shared_data: Path, name: str) -> None:
+    password, words = PASSWORDS[name]
+    path = shared_data / "files" / name
+    assert words in parse(path, name, ParseLimits(), ignore, password).text
+    with pytest.raises(IngestError) as caught:
+        parse(path, name, ParseLimits(), ignore, password + "x")
+    assert (caught.value.code, caught.value.permanent) == ("password_wrong", True)
+
+
+SCANS = {
+    "ocr_test.pdf": "Docling bundles PDF document conversion",
+    "ocr_test_rotated_90.pdf": "Docling bundles PDF document conversion",
+    "sample_with_rotation_mismatch.pdf": "THE SLEREXE COMPANY LIMITED",
+    "file_image.pdf": "This is an example of an",
+    "MEDRPT-2024-PAT-3847_medical_report_scan.pdf": "SEATTLE GENERAL HOSPITAL",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_recogniser("eng") is None, reason="Tesseract with English is not installed")
+@pytest.mark.parametrize("name", SCANS)
+def test_scans_are_read_where_tesseract_is_installed(shared_data: Path, name: str) -> None:
+    found = parse(shared_data / "files" / name, name, ParseLimits(ocr_languages="eng"), ignore)
+    assert SCANS[name] in " ".join(found.text.split())
+    assert found.recognised_pages == tuple(range(1, len(found.pages) + 1))
 
 
 @pytest.mark.parametrize("name", EXACT)
