@@ -25,7 +25,7 @@ from app.services import (
 from app.settings import Settings
 from model.answerer import AnswererMismatch
 from model.claim_verifier import ClaimVerifier
-from model.device import DType, choose_device, has_native_bfloat16, set_threads
+from model.device import DType, choose_device, give_memory_back, has_native_bfloat16, set_threads
 from model.embedder import Embedder
 from model.generator import DecodingOptions, Generator, Piece, Segments
 from model.native.library import NativeUnavailable
@@ -71,6 +71,7 @@ def build_models(settings: Settings) -> Models:
         settings.verifier, device=settings.device, dtype=_dtype(settings, settings.encoder_dtype)
     )
     generator = _generator(settings)
+    give_memory_back()
     worker = DeviceWorker(max_pending=settings.device_queue, step=generator.scheduler.step)
     device_generator = DeviceGenerator(generator, worker, prompt_lookup_tokens=settings.prompt_lookup_tokens)
 

@@ -50,10 +50,14 @@ class MarkerConstraint:
             return logits.index_fill(0, listed, -torch.inf)
         return torch.full_like(logits, -torch.inf).index_copy(0, listed, logits[listed])
 
+    def allows(self, token: int) -> bool:
+        """Whether `mask` leaves the token possible; a token without text does not continue a marker."""
+        text = self._text(token)
+        return bool(text or not self._prefix) and self._follow(self._prefix, text) is not None
+
     def accept(self, token: int) -> None:
         """Follow the text by one token that `mask` left possible."""
-        texts = self._vocabulary.texts
-        prefix = self._follow(self._prefix, texts[token] if token < len(texts) else b"")
+        prefix = self._follow(self._prefix, self._text(token))
         if prefix is None:
             raise ValueError(f"token {token} breaks the marker constraint")
         self._prefix = prefix
@@ -64,6 +68,10 @@ class MarkerConstraint:
         twin._vocabulary, twin._markers, twin._cache = self._vocabulary, self._markers, self._cache
         twin._prefix = self._prefix
         return twin
+
+    def _text(self, token: int) -> bytes:
+        texts = self._vocabulary.texts
+        return texts[token] if token < len(texts) else b""
 
     def _listed(self) -> list[int]:
         """Outside a marker the forbidden tokens, inside one the allowed ones: the shorter list each time."""

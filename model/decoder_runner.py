@@ -13,7 +13,7 @@ from model.attention import AttentionMask
 from model.decoder import Block, Decoder, NoCache
 from model.decoder_tokenizer import PromptTokens
 from model.kv_cache import CachedSequence, CacheStep, KVCache
-from model.native.decoder import MAX_ROWS, NativeDecoder
+from model.native.decoder import NativeDecoder
 from model.passage_store import PassageStore, StoredPassage
 from model.scores import Scores
 
@@ -36,13 +36,13 @@ class DecoderRunner:
         native: NativeDecoder | None = None,
         passage_bytes: int = PASSAGE_BYTES,
     ) -> None:
-        """`native` computes what is decoded and all logits, the decoder itself what is read."""
+        """`native` computes in the decoder's place."""
         self.decoder = decoder
         self.native = native
         self.passages = PassageStore(passage_bytes)
-        weight = cast(Block, decoder.blocks[0]).attention.qkv.weight
-        self.device = weight.device
-        self.cache = KVCache(decoder.config, capacity_tokens, dtype=weight.dtype, device=weight.device)
+        self.device = decoder.norm.weight.device
+        dtype = cast(Block, decoder.blocks[0]).attention.qkv.weight.dtype if native is None else native.dtype
+        self.cache = KVCache(decoder.config, capacity_tokens, dtype=dtype, device=self.device)
 
     def read(self, prompt: PromptTokens, cancelled: Callable[[], bool]) -> tuple[CachedSequence, Tensor]:
         """A new sequence that holds the prompt, and the logits float32 [V] of what follows.
@@ -78,7 +78,7 @@ class DecoderRunner:
         are certainly not the highest. Raises CacheFull; nothing changed then.
         """
         step = self.cache.step(sequences, [len(each) for each in tokens])
-        if self.native is None or sum(step.counts) > MAX_ROWS:
+        if self.native is None:
             return Scores(self._logits(self._hidden(tokens, step)))
         hidden = self.native.hidden([token for each in tokens for token in each], step)
         return self.native.best_scores(hidden) if only_best else Scores(self.native.logits(hidden))
@@ -96,8 +96,11 @@ class DecoderRunner:
     def append(self, sequence: CachedSequence, tokens: Sequence[int], *, want_logits: bool) -> Tensor | None:
         """Append a part of a prompt; the logits float32 [V] of what follows, if wanted. Raises CacheFull."""
         step = self.cache.step([sequence], [len(tokens)])
-        hidden = self.decoder.hidden(self._tensor([tokens]), step)
-        return self._logits(hidden[0, -1]) if want_logits else None
+        if self.native is None:
+            hidden = self.decoder.hidden(self._tensor([tokens]), step)[0]
+        else:
+            hidden = self.native.hidden(tokens, step)
+        return self._logits(hidden[-1]) if want_logits else None
 
     def _logits(self, hidden: Tensor) -> Tensor:
         return self.decoder.logits(hidden) if self.native is None else self.native.logits(hidden)
@@ -111,11 +114,17 @@ class DecoderRunner:
     @torch.inference_mode()
     def read_passage(self, tokens: Sequence[int]) -> StoredPassage:
         """Read a passage as a text of its own, in one forward pass, and keep it for the next prompt."""
-        past = _Recorder(ids := self._tensor([tokens]))
-        self.decoder.hidden(ids, past)
-        passage = StoredPassage(torch.stack(past.keys), torch.stack(past.values))
+        passage = StoredPassage(*self._keys_and_values(tokens))
         self.passages.put(tokens, passage)
         return passage
+
+    def _keys_and_values(self, tokens: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Of a text of its own: [layers, T, K, D] each."""
+        if self.native is not None:
+            return self.native.read_apart(tokens)
+        past = _Recorder(ids := self._tensor([tokens]))
+        self.decoder.hidden(ids, past)
+        return torch.stack(past.keys), torch.stack(past.values)
 
     def _tensor(self, tokens: Sequence[Sequence[int]]) -> Tensor:
         return torch.tensor(tokens, dtype=torch.long, device=self.device)

@@ -89,6 +89,12 @@ class Sampler:
         self._seen = set(prompt)
         self._bias = options.first_token_bias
 
+    @property
+    def takes_best(self) -> bool:
+        """Whether `choose` now takes the highest logit as it is."""
+        options = self._options
+        return options.temperature == 0.0 and options.repetition_penalty == 1.0 and self._bias is None
+
     def choose(self, logits: Tensor) -> int:
         """The next token for logits float32 [V]; tokens at -inf are never chosen."""
         options = self._options

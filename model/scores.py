@@ -13,6 +13,8 @@ class Estimate:
     """What is known of estimated logits."""
 
     floors: Tensor  # float32 [N]: logits at this and above are exact; what the others estimate lies below
+    best: Tensor  # int64 [N]: the token of the highest logit
+    log_sums: Tensor  # float32 [N]: logarithm of the sum of exp(logit), to about 0.01
     exact: Callable[[int], Tensor]  # the row's logits float32 [V] without estimates
 
 
@@ -25,6 +27,13 @@ class Scores:
 
     def __len__(self) -> int:
         return len(self.logits)
+
+    def best(self, row: int) -> tuple[int, float] | None:
+        """A row's highest token and the logarithm of its probability, where both are known already."""
+        if self.estimate is None:
+            return None
+        token = int(self.estimate.best[row])
+        return token, float(self.logits[row, token] - self.estimate.log_sums[row])
 
     def choose(self, row: int, pick: Callable[[Tensor], int]) -> tuple[int, Tensor]:
         """The token that `pick` takes from a row's logits, and those logits.
@@ -49,5 +58,7 @@ class Scores:
     def _of_rows(self, first: int, last: int) -> Estimate | None:
         if self.estimate is None:
             return None
-        exact = self.estimate.exact
-        return Estimate(self.estimate.floors[first:last], lambda row: exact(first + row))
+        known, rows = self.estimate, slice(first, last)
+        return Estimate(
+            known.floors[rows], known.best[rows], known.log_sums[rows], lambda row: known.exact(first + row)
+        )

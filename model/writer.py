@@ -92,13 +92,23 @@ class Writer:
 
     def _choose(self, scores: Scores, row: int) -> Piece:
         """The next token for one row of logits and what it adds to the text."""
-        token, logits = scores.choose(row, self._pick)
-        logprob = float(logits[token] - logits.logsumexp(dim=-1))
+        token, logprob = self._plain_best(scores, row) or self._picked(scores, row)
         if token in self._tokenizer.special.end:
             return Piece(token, self._stream.finish(), logprob, "end")
         if self._constraint is not None:
             self._constraint.accept(token)
         return self._spelled(token, logprob)
+
+    def _plain_best(self, scores: Scores, row: int) -> tuple[int, float] | None:
+        """The row's best token with its logprob, where no option and no marker rule stands against it."""
+        best = scores.best(row) if self._sampler.takes_best else None
+        if best is None or (self._constraint is not None and not self._constraint.allows(best[0])):
+            return None
+        return best
+
+    def _picked(self, scores: Scores, row: int) -> tuple[int, float]:
+        token, logits = scores.choose(row, self._pick)
+        return token, float(logits[token] - logits.logsumexp(dim=-1))
 
     def _pick(self, logits: Tensor) -> int:
         """The token that the options choose of those that the markers allow."""

@@ -1,4 +1,4 @@
-"""A decoder's weights in 8 bits behind the native step: the fast path for a few new tokens at a time."""
+"""A decoder's weights in 8 bits behind the native step: prompts and new tokens alike."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from model.config import DecoderConfig
 from model.decoder import Block, Decoder
-from model.kv_cache import BLOCK_TOKENS, CacheStep, KVCache
+from model.kv_cache import BLOCK_TOKENS, CachedSequence, CacheStep, KVCache
 from model.layers import RMSNorm, inverse_frequencies
 from model.native.embedding import PackedEmbedding
 from model.native.library import NativeUnavailable, load_library
@@ -24,7 +24,7 @@ from model.scores import Estimate, Scores
 log = logging.getLogger(__name__)
 
 Decode = Literal["auto", "native", "plain"]
-MAX_ROWS = 64  # new tokens of all sequences together; more are faster as one large product
+MAX_ROWS = 1024  # new tokens of one call, which bounds its memory
 
 
 class _CLayer(ctypes.Structure):
@@ -73,10 +73,11 @@ class _CRow(ctypes.Structure):
 
 
 class NativeDecoder:
-    """Hidden states and logits of up to MAX_ROWS new tokens, from weights in 8 bits.
+    """Hidden states and logits of new tokens, from weights in 8 bits.
 
     Weights and activations are rounded in groups of 32 (as llama.cpp's Q8_0), everything between the
-    products is float32. The weights are copied once; the decoder that they come from stays as it is.
+    products is float32, attention multiplies bfloat16 where the cache holds it. The weights are copied once;
+    the decoder that they come from stays as it is.
     """
 
     def __init__(self, decoder: Decoder, folder: Path) -> None:
@@ -85,7 +86,9 @@ class NativeDecoder:
         self._library = load_library(folder)
         self._decoder = decoder  # for its embedding
         self._kept: list[object] = []  # tensors and matrices that native pointers lead to
-        self._width, self._config = decoder.config.width, decoder.config
+        self._width, self.config = decoder.config.width, decoder.config
+        self.dtype = decoder.embedding.weight.dtype  # of keys and values
+        self._frequencies: dict[bool, int] = {}  # layers that turn alike share them, which saves cosines
         layers = [self._layer(cast(Block, block)) for block in decoder.blocks]
         self._layers = (_CLayer * len(layers))(*layers)
         self._model = self._c_model(decoder)
@@ -104,32 +107,34 @@ class NativeDecoder:
 
     @torch.inference_mode()
     def hidden(self, tokens: Sequence[int], step: CacheStep) -> Tensor:
-        """Final normed states float32 [N, C] of new tokens [N], sequence by sequence.
-
-        Raises ValueError for more than MAX_ROWS.
-        """
-        if len(tokens) > MAX_ROWS:
-            raise ValueError(f"{len(tokens)} tokens are more than the {MAX_ROWS} of a native step")
+        """Final normed states float32 [N, C] of new tokens [N], sequence by sequence."""
         x = self._decoder.embed(torch.tensor([tokens]))[0].float().contiguous()
         out = torch.empty_like(x)
         tables = [(ctypes.c_int32 * len(table))(*table) for table in step.tables]
-        rows = (_CRow * len(tokens))(
-            *(
-                _CRow(ctypes.addressof(table), start + offset)
-                for table, start, count in zip(tables, step.starts, step.counts, strict=True)
-                for offset in range(count)
+        rows = [
+            _CRow(ctypes.addressof(table), start + offset)
+            for table, start, count in zip(tables, step.starts, step.counts, strict=True)
+            for offset in range(count)
+        ]
+        for first in range(0, len(rows), MAX_ROWS):  # later rows read what earlier ones have stored
+            some = rows[first : first + MAX_ROWS]
+            self._library.footnote_hidden(
+                self._team,
+                ctypes.byref(self._model),
+                ctypes.byref(_c_cache(step.cache)),
+                (_CRow * len(some))(*some),
+                ctypes.c_int64(len(some)),
+                _address(x[first:]),
+                _address(out[first:]),
             )
-        )
-        self._library.footnote_hidden(
-            self._team,
-            ctypes.byref(self._model),
-            ctypes.byref(_c_cache(step.cache)),
-            rows,
-            ctypes.c_int64(len(tokens)),
-            _address(x),
-            _address(out),
-        )
         return out
+
+    def read_apart(self, tokens: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Keys and values [layers, T, K, D] of a text of its own."""
+        cache = KVCache(self.config, len(tokens), dtype=self.dtype, device=torch.device("cpu"))
+        sequence: CachedSequence = cache.open()
+        self.hidden(tokens, cache.step([sequence], [len(tokens)]))
+        return cache.read(sequence, 0)
 
     @torch.inference_mode()
     def logits(self, hidden: Tensor) -> Tensor:
@@ -146,6 +151,7 @@ class NativeDecoder:
         """Next-token scores of states [N, C]: the highest as `logits` has them, the others from 4 bits."""
         x = hidden.float().contiguous()
         scores, floors = x.new_empty(len(x), self._c_head.outputs), x.new_empty(len(x))
+        best, log_sums = torch.empty(len(x), dtype=torch.long), x.new_empty(len(x))
         self._library.footnote_best_scores(
             self._team,
             ctypes.byref(self._c_head),
@@ -154,13 +160,13 @@ class NativeDecoder:
             _address(x),
             _address(scores),
             _address(floors),
+            _address(best),
+            _address(log_sums),
         )
-        return Scores(scores, Estimate(floors, lambda row: self.logits(x[row])))
+        return Scores(scores, Estimate(floors, best, log_sums, lambda row: self.logits(x[row])))
 
     def _layer(self, block: Block) -> _CLayer:
         attention, norms = block.attention, block.attention.qk_norm
-        rotary = self._config.rotary_of(attention.layer)
-        frequencies = inverse_frequencies(rotary, self._config.head_width)
         return _CLayer(
             *map(self._matrix, (attention.qkv, attention.output, block.mlp.gate_up, block.mlp.down)),
             self._pointer(block.attention_norm.weight),
@@ -169,9 +175,16 @@ class NativeDecoder:
             self._norm_pointer(block.after_mlp),
             None if norms is None else self._pointer(norms.weight[0]),
             None if norms is None else self._pointer(norms.weight[1]),
-            self._pointer(frequencies),
+            self._frequencies_of(attention.layer),
             attention.window or 0,
         )
+
+    def _frequencies_of(self, layer: int) -> int:
+        windowed = self.config.windows[layer] is not None
+        if windowed not in self._frequencies:
+            rotary = self.config.rotary_of(layer)
+            self._frequencies[windowed] = self._pointer(inverse_frequencies(rotary, self.config.head_width))
+        return self._frequencies[windowed]
 
     def _c_model(self, decoder: Decoder) -> _CModel:
         config = decoder.config
@@ -228,11 +241,20 @@ def _check(decoder: Decoder) -> None:
         raise NativeUnavailable("the native step is written for cache blocks of 64 tokens")
 
 
+class HeldByNative(nn.Module):
+    """Stands where a linear layer was whose weights only the native step still holds."""
+
+    def forward(self, _x: Tensor) -> Tensor:
+        """Raises RuntimeError: what is computed must go through the native step."""
+        raise RuntimeError("this layer's weights are held by the native step")
+
+
 def native_decoder(decoder: Decoder, folder: Path, decode: Decode) -> NativeDecoder | None:
     """The native steps of a decoder, or None for plain torch.
 
-    `auto` says in the log why there are none; `native` raises NativeUnavailable. The decoder's tied embedding
-    is replaced by the codes of the head: its logits are the native ones from then on.
+    `auto` says in the log why there are none; `native` raises NativeUnavailable. The decoder gives up its
+    own matrices then, so that each is kept once: the native steps compute hidden states and logits, and the
+    head's codes serve as the embedding.
     """
     if decode == "plain":
         return None
@@ -241,9 +263,15 @@ def native_decoder(decoder: Decoder, folder: Path, decode: Decode) -> NativeDeco
     except NativeUnavailable as reason:
         if decode == "native":
             raise
-        log.warning("answers are decoded by plain torch: %s", reason)
+        log.warning("answers are computed by plain torch: %s", reason)
         return None
+    for parent in list(decoder.blocks.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Linear):
+                setattr(parent, name, HeldByNative())
     if decoder.head is None:
         packed = PackedEmbedding(native.head, decoder.embedding.weight.dtype)
         decoder.embedding = cast(nn.Embedding, packed)  # its weight is not asked for any more
+    else:
+        decoder.head = cast(nn.Linear, HeldByNative())
     return native

@@ -1,137 +1,181 @@
-// One decode step of a whole decoder in one call: a few new tokens through every layer.
+// New tokens through a whole decoder in one call: a few to decode, or a part of a prompt.
 //
-// Eager torch spends half of such a step on the overhead of some two hundred small calls, and reads weights in
+// Eager torch spends half of a decode step on the overhead of some two hundred small calls, and reads weights in
 // bfloat16. Here weights are 8-bit codes with one scale for 32 inputs, activations are rounded the same way
-// row by row (products are exact integers then, summed by VNNI instructions), and threads meet at a barrier
-// five times a layer. Up to MAX_ROWS rows share one reading of the weights, which is what bounds the step.
+// row by row (products are exact integers then, summed by VNNI instructions, at twice the rate of bfloat16), and
+// threads meet at a few barriers a layer.
+//
+// Up to TILE_ROWS rows, every thread works out all rows' norms for itself, which saves barriers; beyond, each
+// thread has its own rows and all share what they round.
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
 
+#include "attention.h"
 #include "numbers.h"
 #include "products.h"
+#include "step.h"
 #include "team.h"
 
 namespace footnote {
 
-constexpr int MAX_ROWS = 64;
-constexpr int SPAN = 64;  // keys whose scores are softmaxed together; a cache block
+constexpr int64_t PACKED_ROWS = 16;  // of one sequence from which packing its keys pays
 
-struct Layer {
-    Matrix qkv, output, gate_up, down;
-    const float *attention_norm, *mlp_norm;      // [C]
-    const float *after_attention, *after_mlp;    // [C], null without sandwich norms
-    const float *query_norm, *key_norm;          // [D], null without
-    const float* frequencies;                    // [D / 2] radians a position
-    int64_t window;                              // 0: everything
-};
+// Cosines and sines of every row, once for all layers that turn alike.
+class Turns {
+   public:
+    Turns(const Model& m, const Row* rows, int64_t count) : half_(m.head_width / 2), count_(count), rows_(rows) {
+        for (int64_t layer = 0; layer < m.layers; ++layer) {
+            const float* kind = m.layer[layer].frequencies;
+            const auto found = std::find(kinds_.begin(), kinds_.end(), kind);
+            kind_of_.push_back(int(found - kinds_.begin()));
+            if (found == kinds_.end()) kinds_.push_back(kind);
+        }
+        values_.resize(kinds_.size() * count * 2 * half_);
+    }
+    void compute(Part rows) {
+        for (size_t kind = 0; kind < kinds_.size(); ++kind)
+            for (int64_t r = rows.first; r < rows.last; ++r) {
+                float* to = &values_[(kind * count_ + r) * 2 * half_];
+                for (int64_t i = 0; i < half_; ++i) {
+                    const float angle = float(rows_[r].position) * kinds_[kind][i];
+                    to[i] = std::cos(angle), to[half_ + i] = std::sin(angle);
+                }
+            }
+    }
+    void turn(int64_t layer, int64_t r, float* head) const {
+        const float* cosine = &values_[(kind_of_[layer] * count_ + r) * 2 * half_];
+        const float* sine = cosine + half_;
+        for (int64_t i = 0; i < half_; ++i) {
+            const float a = head[i], b = head[i + half_];
+            head[i] = a * cosine[i] - b * sine[i];
+            head[i + half_] = b * cosine[i] + a * sine[i];
+        }
+    }
 
-struct Model {
-    int64_t layers, width, heads, key_heads, head_width, mlp_width, silu;
-    float epsilon, scale;
-    const Layer* layer;
-    const float* final_norm;
-};
-
-struct Cache {
-    void *keys, *values;  // [layers, blocks, SPAN, K, D]
-    int64_t blocks, is_bfloat16;
-};
-
-struct Row {
-    const int32_t* table;  // blocks of its sequence
-    int64_t position;      // of the new token
+   private:
+    int64_t half_, count_;
+    const Row* rows_;
+    std::vector<const float*> kinds_;
+    std::vector<int> kind_of_;
+    std::vector<float> values_;  // [kinds, rows, cosines then sines]
 };
 
 class Step {
    public:
     Step(const Model& model, const Cache& cache, const Row* rows, int64_t count, Team& team)
-        : m_(model), cache_(cache), rows_(rows), count_(count), team_(team), partials_(team.size()) {
+        : m_(model), cache_(cache), rows_(rows), count_(count), shared_(count > TILE_ROWS), team_(team),
+          turns_(model, rows, count) {
         qkv_.resize(count * (m_.heads + 2 * m_.key_heads) * m_.head_width);
         wide_.resize(count * m_.width);
         inner_.resize(count, m_.mlp_width);
-        for (auto& partial : partials_) partial.resize(count * m_.heads * (m_.head_width + 2));
+        const bool alone = std::all_of(rows, rows + count, [&](const Row& row) { return row.table == rows->table; });
+#ifdef __AVX512BF16__
+        packed_ = alone && count >= PACKED_ROWS && cache.is_bfloat16 && m_.head_width % 32 == 0;
+#endif
+        if (shared_) x_.resize(count * m_.width), normed_.resize(count, m_.width);
+        seen_.resize(count, m_.heads * m_.head_width);
+        if (!packed_) partials_.resize(team.size() * count * m_.heads * (m_.head_width + 2));
     }
 
     template <class Element>
     void work(int index, const float* embedded, float* hidden) {
-        std::vector<float> x(embedded, embedded + count_ * m_.width), scratch(widest());
-        Codes codes;
+        Codes own_codes, own_seen;
+        std::vector<float> own_x;
+        if (!shared_) own_x.resize(count_ * m_.width), own_seen.resize(count_, seen_.inputs);
+        Thread t{index, shared_ ? rows_of(index) : Part{0, count_}, shared_ ? x_.data() : own_x.data(),
+                 shared_ ? normed_ : own_codes, shared_ ? seen_ : own_seen,
+                 std::vector<float>(std::max(m_.width, m_.heads * m_.head_width))};
+        if (!shared_) own_codes.resize(count_, m_.width);
+        std::copy(embedded + t.rows.first * m_.width, embedded + t.rows.last * m_.width, t.x + t.rows.first * m_.width);
+        turns_.compute(rows_of(index));
         for (int64_t layer = 0; layer < m_.layers; ++layer) {
-            attention<Element>(index, layer, x, scratch, codes);
-            mlp(index, m_.layer[layer], x, scratch, codes);
+            attention<Element>(t, layer);
+            mlp(t, m_.layer[layer]);
         }
-        if (index == 0)
-            for (int64_t r = 0; r < count_; ++r)
-                norm(&x[r * m_.width], m_.final_norm, m_.width, m_.epsilon, hidden + r * m_.width);
+        const Part last = rows_of(index);
+        for (int64_t r = last.first; r < last.last; ++r)
+            norm(t.x + r * m_.width, m_.final_norm, m_.width, m_.epsilon, hidden + r * m_.width);
     }
 
    private:
-    int64_t widest() const { return std::max(m_.width, m_.heads * m_.head_width); }
+    struct Thread {
+        int index;
+        Part rows;            // whose norms and sums it works out
+        float* x;             // [rows, C]
+        Codes &normed, &seen;  // what the products with qkv and gate_up, and with output, read
+        std::vector<float> scratch;
+    };
 
-    void round_normed(const std::vector<float>& x, const float* weight, std::vector<float>& scratch, Codes& to) {
-        to.resize(count_, m_.width);
-        for (int64_t r = 0; r < count_; ++r) {
-            norm(&x[r * m_.width], weight, m_.width, m_.epsilon, scratch.data());
-            to.round(r, 0, m_.width, scratch.data());
-        }
+    Part rows_of(int index) const { return part_of(count_, shared_ ? TILE_ROWS : 1, index, team_.size()); }
+    Part panels(const Matrix& m, int index) const { return part_of(m.outputs / PANEL, 1, index, team_.size()); }
+    void settle() {
+        if (shared_) team_.barrier();
     }
 
-    void add(std::vector<float>& x, const float* weight, std::vector<float>& scratch) {
-        for (int64_t r = 0; r < count_; ++r) {
+    void round_normed(Thread& t, const float* weight) {
+        for (int64_t r = t.rows.first; r < t.rows.last; ++r) {
+            norm(t.x + r * m_.width, weight, m_.width, m_.epsilon, t.scratch.data());
+            t.normed.round(r, 0, m_.width, t.scratch.data());
+        }
+        settle();
+    }
+
+    void add(Thread& t, const float* weight) {
+        for (int64_t r = t.rows.first; r < t.rows.last; ++r) {
             const float* change = &wide_[r * m_.width];
             if (weight) {
-                norm(change, weight, m_.width, m_.epsilon, scratch.data());
-                change = scratch.data();
+                norm(change, weight, m_.width, m_.epsilon, t.scratch.data());
+                change = t.scratch.data();
             }
-            for (int64_t i = 0; i < m_.width; ++i) x[r * m_.width + i] += change[i];
+            for (int64_t i = 0; i < m_.width; ++i) t.x[r * m_.width + i] += change[i];
         }
     }
-
-    Part panels(const Matrix& m, int index) const { return part_of(m.outputs / PANEL, 1, index, team_.size()); }
 
     template <class Element>
-    void attention(int index, int64_t number, std::vector<float>& x, std::vector<float>& scratch, Codes& codes) {
+    void attention(Thread& t, int64_t number) {
         const Layer& layer = m_.layer[number];
-        round_normed(x, layer.attention_norm, scratch, codes);
-        product(layer.qkv, codes, count_, panels(layer.qkv, index), qkv_.data());
+        round_normed(t, layer.attention_norm);
+        product(layer.qkv, t.normed, count_, panels(layer.qkv, t.index), qkv_.data());
         team_.barrier();
-        const Part own = part_of(count_, 1, index, team_.size());
+        const Part own = rows_of(t.index);
         for (int64_t r = own.first; r < own.last; ++r) place<Element>(layer, number, r);
         team_.barrier();
-        for (int64_t r = 0; r < count_; ++r) attend<Element>(index, layer, number, r);
+        if (packed_)
+            attend_packed(t, number);
+        else
+            attend_in_parts<Element>(t, number);
+        product(layer.output, t.seen, count_, panels(layer.output, t.index), wide_.data());
         team_.barrier();
-        codes.resize(count_, m_.heads * m_.head_width);
-        for (int64_t r = 0; r < count_; ++r) {
-            merge(r, scratch.data());
-            codes.round(r, 0, codes.inputs, scratch.data());
-        }
-        product(layer.output, codes, count_, panels(layer.output, index), wide_.data());
-        team_.barrier();
-        add(x, layer.after_attention, scratch);
+        add(t, layer.after_attention);
     }
 
-    void mlp(int index, const Layer& layer, std::vector<float>& x, std::vector<float>& scratch, Codes& codes) {
-        round_normed(x, layer.mlp_norm, scratch, codes);
-        const Part own = part_of(m_.mlp_width, GROUP, index, team_.size());
-        float gate[MAX_ROWS * GROUP], up[MAX_ROWS * GROUP];
-        for (int64_t at = own.first; at < own.last; at += GROUP) {
-            for (int64_t half = 0; half < GROUP; half += PANEL) {
-                panel_of(layer.gate_up, (at + half) / PANEL, codes, count_, gate + half, GROUP);
-                panel_of(layer.gate_up, (m_.mlp_width + at + half) / PANEL, codes, count_, up + half, GROUP);
-            }
-            for (int64_t i = 0; i < count_ * GROUP; i += 16) {
-                const __m512 open = activate16(_mm512_loadu_ps(gate + i), m_.silu);
-                _mm512_storeu_ps(gate + i, _mm512_mul_ps(open, _mm512_loadu_ps(up + i)));
-            }
-            for (int64_t r = 0; r < count_; ++r) inner_.round(r, at, at + GROUP, gate + r * GROUP);
+    void mlp(Thread& t, const Layer& layer) {
+        round_normed(t, layer.mlp_norm);
+        const Part own = part_of(m_.mlp_width, GROUP, t.index, team_.size());
+        for (int64_t at = own.first; at < own.last; at += GROUP)
+            for (int64_t tile = 0; tile < tiles_of(count_); ++tile) open_gates(layer, t.normed, at, tile);
+        team_.barrier();
+        product(layer.down, inner_, count_, panels(layer.down, t.index), wide_.data());
+        team_.barrier();
+        add(t, layer.after_mlp);
+    }
+
+    // GROUP columns of the MLP's inside for one tile of rows.
+    void open_gates(const Layer& layer, const Codes& x, int64_t at, int64_t tile) {
+        const int64_t count = std::min<int64_t>(TILE_ROWS, count_ - tile * TILE_ROWS);
+        alignas(64) float gate[TILE_ROWS * GROUP], up[TILE_ROWS * GROUP];
+        for (int64_t half = 0; half < GROUP; half += PANEL) {
+            panel_of(layer.gate_up, (at + half) / PANEL, x, tile, count, gate + half, GROUP);
+            panel_of(layer.gate_up, (m_.mlp_width + at + half) / PANEL, x, tile, count, up + half, GROUP);
         }
-        team_.barrier();
-        product(layer.down, inner_, count_, panels(layer.down, index), wide_.data());
-        team_.barrier();
-        add(x, layer.after_mlp, scratch);
+        for (int64_t i = 0; i < count * GROUP; i += 16) {
+            const __m512 open = activate16(_mm512_load_ps(gate + i), m_.silu);
+            _mm512_store_ps(gate + i, _mm512_mul_ps(open, _mm512_load_ps(up + i)));
+        }
+        for (int64_t r = 0; r < count; ++r) inner_.round(tile * TILE_ROWS + r, at, at + GROUP, gate + r * GROUP);
     }
 
     // Norms, turns and stores one row's heads: queries back into qkv_, keys and values into the cache.
@@ -139,20 +183,11 @@ class Step {
     void place(const Layer& layer, int64_t number, int64_t r) {
         const int64_t width = m_.head_width, turned = m_.heads + m_.key_heads;
         float* heads = &qkv_[r * (m_.heads + 2 * m_.key_heads) * width];
-        std::vector<float> cosine(width / 2), sine(width / 2);
-        for (int64_t i = 0; i < width / 2; ++i) {
-            const float angle = float(rows_[r].position) * layer.frequencies[i];
-            cosine[i] = std::cos(angle), sine[i] = std::sin(angle);
-        }
         for (int64_t head = 0; head < turned; ++head) {
             float* values = heads + head * width;
             const float* weight = head < m_.heads ? layer.query_norm : layer.key_norm;
             if (weight) norm(values, weight, width, m_.epsilon, values);
-            for (int64_t i = 0; i < width / 2; ++i) {
-                const float a = values[i], b = values[i + width / 2];
-                values[i] = a * cosine[i] - b * sine[i];
-                values[i + width / 2] = b * cosine[i] + a * sine[i];
-            }
+            turns_.turn(number, r, values);
         }
         Element* keys = slot<Element>(cache_.keys, number, r, rows_[r].position);
         Element* values = slot<Element>(cache_.values, number, r, rows_[r].position);
@@ -169,81 +204,109 @@ class Step {
         return static_cast<Element*>(storage) + (block * SPAN + position % SPAN) * m_.key_heads * m_.head_width;
     }
 
-    // This thread's share of one row's keys: for every head a maximum, a sum and a weighted sum of values.
-    template <class Element>
-    void attend(int index, const Layer& layer, int64_t number, int64_t r) {
-        const int64_t last = rows_[r].position + 1;
-        const int64_t first = layer.window ? std::max<int64_t>(0, last - layer.window) : 0;
-        const Part spans = part_of((last + SPAN - 1) / SPAN - first / SPAN, 1, index, team_.size());
-        float* out = &partials_[index][r * m_.heads * (m_.head_width + 2)];
-        for (int64_t head = 0; head < m_.heads; ++head) {
-            float* own = out + head * (m_.head_width + 2);
-            std::fill(own, own + m_.head_width + 2, 0.0f);
-            own[m_.head_width] = -INFINITY;
-        }
-        for (int64_t span = first / SPAN + spans.first; span < first / SPAN + spans.last; ++span) {
-            const int64_t from = std::max(first, span * SPAN), to = std::min(last, (span + 1) * SPAN);
-            const Element* keys = slot<Element>(cache_.keys, number, r, from);
-            const Element* values = slot<Element>(cache_.values, number, r, from);
-            for (int64_t head = 0; head < m_.heads; ++head)
-                attend_span(keys, values, to - from, r, head, out + head * (m_.head_width + 2));
-        }
+    const float* query(int64_t r, int64_t head) const {
+        return &qkv_[(r * (m_.heads + 2 * m_.key_heads) + head) * m_.head_width];
+    }
+    int64_t first_key(const Layer& layer, int64_t r) const {
+        return layer.window ? std::max<int64_t>(0, rows_[r].position + 1 - layer.window) : 0;
     }
 
-    // Keys and values of consecutive slots; the online softmax of flash attention, span by span.
+    // A prompt's rows: spans are packed once, then every thread takes every so many-th tile of eight queries.
+    void attend_packed([[maybe_unused]] Thread& t, [[maybe_unused]] int64_t number) {
+#ifdef __AVX512BF16__
+        const Layer& layer = m_.layer[number];
+        const int64_t first = first_key(layer, 0) / SPAN, spans = rows_[count_ - 1].position / SPAN + 1 - first;
+        if (t.index == 0) spans_.resize(first, spans, m_.key_heads, m_.head_width);
+        team_.barrier();
+        const Part own = part_of(spans, 1, t.index, team_.size());
+        for (int64_t span = first + own.first; span < first + own.last; ++span)
+            spans_.pack(span, slot<uint16_t>(cache_.keys, number, 0, span * SPAN),
+                        slot<uint16_t>(cache_.values, number, 0, span * SPAN));
+        team_.barrier();
+        // The heads of a group side by side as far as they fit, then rows: eight queries that see the same spans.
+        const int64_t group = m_.heads / m_.key_heads, heads = std::min<int64_t>(group, TILE_ROWS);
+        const int64_t high = TILE_ROWS / heads, parts = (group + heads - 1) / heads;
+        const int64_t strips = (count_ + high - 1) / high;
+        QueryTile tile(m_.head_width);
+        for (int64_t task = t.index; task < strips * m_.key_heads * parts; task += team_.size()) {
+            const int64_t row = task / (m_.key_heads * parts) * high, rest = task % (m_.key_heads * parts);
+            const int64_t key_head = rest / parts, head = key_head * group + rest % parts * heads;
+            attend_tile(t, layer, tile, row, std::min(row + high, count_), key_head, head,
+                        std::min(head + heads, (key_head + 1) * group));
+        }
+        team_.barrier();
+#endif
+    }
+
+#ifdef __AVX512BF16__
+    void attend_tile(Thread& t, const Layer& layer, QueryTile& tile, int64_t row, int64_t last_row, int64_t key_head,
+                     int64_t head, int64_t last_head) {
+        tile.begin();
+        for (int64_t r = row; r < last_row; ++r)
+            for (int64_t h = head; h < last_head; ++h)
+                tile.add(query(r, h), first_key(layer, r), rows_[r].position + 1);
+        for (int64_t span = tile.first() / SPAN; span * SPAN < tile.last(); ++span)
+            tile.attend(span, spans_.keys(span, key_head), spans_.values(span, key_head));
+        int number = 0;
+        for (int64_t r = row; r < last_row; ++r)
+            for (int64_t h = head; h < last_head; ++h)
+                t.seen.round(r, h * m_.head_width, (h + 1) * m_.head_width, tile.result(number++));
+    }
+    PackedSpans spans_;
+#endif
+
+    // Rows of any sequences: every thread takes its share of each row's spans, and the shares are merged.
     template <class Element>
-    void attend_span(const Element* keys, const Element* values, int64_t count, int64_t r, int64_t head, float* out) {
+    void attend_in_parts(Thread& t, int64_t number) {
+        for (int64_t r = 0; r < count_; ++r) attend_part<Element>(t.index, m_.layer[number], number, r);
+        team_.barrier();
+        for (int64_t r = t.rows.first; r < t.rows.last; ++r) {
+            merge(r, t.scratch.data());
+            t.seen.round(r, 0, t.seen.inputs, t.scratch.data());
+        }
+        settle();
+    }
+
+    float* partial(int index, int64_t r, int64_t head) {
+        return &partials_[((index * count_ + r) * m_.heads + head) * (m_.head_width + 2)];
+    }
+
+    template <class Element>
+    void attend_part(int index, const Layer& layer, int64_t number, int64_t r) {
         const int64_t width = m_.head_width, stride = m_.key_heads * width;
-        const int64_t shared = head * m_.key_heads / m_.heads * width;
-        const float* query = &qkv_[(r * (m_.heads + 2 * m_.key_heads) + head) * width];
-        alignas(64) float scores[SPAN];
-        float highest = out[width];
-        for (int64_t s = 0; s < count; ++s) {
-            __m512 sum = _mm512_setzero_ps();
-            for (int64_t i = 0; i < width; i += 16)
-                sum = _mm512_fmadd_ps(load16(keys + s * stride + shared + i), _mm512_loadu_ps(query + i), sum);
-            scores[s] = _mm512_reduce_add_ps(sum);
-            highest = std::max(highest, scores[s]);
-        }
-        std::fill(scores + count, scores + SPAN, -INFINITY);
-        float total = 0;
-        for (int64_t s = 0; s < count; s += 16) {
-            const __mmask16 real = __mmask16(count - s >= 16 ? 0xffff : (1 << (count - s)) - 1);
-            const __m512 weights = exp16(_mm512_sub_ps(_mm512_load_ps(scores + s), _mm512_set1_ps(highest)));
-            _mm512_store_ps(scores + s, _mm512_maskz_mov_ps(real, weights));
-            total += _mm512_mask_reduce_add_ps(real, weights);
-        }
-        const float kept = out[width] == -INFINITY ? 0.0f : std::exp(out[width] - highest);
-        out[width + 1] = out[width + 1] * kept + total;
-        out[width] = highest;
-        for (int64_t i = 0; i < width; i += 64) {
-            __m512 sums[4];
-            const int parts = int(std::min<int64_t>(64, width - i) / 16);
-            for (int p = 0; p < parts; ++p)
-                sums[p] = _mm512_mul_ps(_mm512_loadu_ps(out + i + 16 * p), _mm512_set1_ps(kept));
-            for (int64_t s = 0; s < count; ++s) {
-                const __m512 weight = _mm512_set1_ps(scores[s]);
-                for (int p = 0; p < parts; ++p)
-                    sums[p] = _mm512_fmadd_ps(load16(values + s * stride + shared + i + 16 * p), weight, sums[p]);
+        const int64_t first = first_key(layer, r), last = rows_[r].position + 1;
+        const Part spans = part_of((last + SPAN - 1) / SPAN - first / SPAN, 1, index, team_.size());
+        for (int64_t head = 0; head < m_.heads; ++head) {
+            float* own = partial(index, r, head);
+            std::fill(own, own + width, 0.0f);
+            Seen seen{own};
+            for (int64_t span = first / SPAN + spans.first; span < first / SPAN + spans.last; ++span) {
+                const int64_t from = std::max(first, span * SPAN), to = std::min(last, (span + 1) * SPAN);
+                const int64_t shared = head * m_.key_heads / m_.heads * width;
+                attend_span(query(r, head), slot<Element>(cache_.keys, number, r, from) + shared,
+                            slot<Element>(cache_.values, number, r, from) + shared, to - from, stride, width, seen);
             }
-            for (int p = 0; p < parts; ++p) _mm512_storeu_ps(out + i + 16 * p, sums[p]);
+            own[width] = seen.highest, own[width + 1] = seen.total;
         }
     }
 
     // The threads' shares of one row put together: [H * D].
-    void merge(int64_t r, float* out) const {
+    void merge(int64_t r, float* out) {
         const int64_t width = m_.head_width;
         std::fill(out, out + m_.heads * width, 0.0f);
         for (int64_t head = 0; head < m_.heads; ++head) {
-            const int64_t at = (r * m_.heads + head) * (width + 2);
             float highest = -INFINITY, total = 0;
-            for (const auto& partial : partials_) highest = std::max(highest, partial[at + width]);
-            for (const auto& partial : partials_)
-                total += partial[at + width + 1] * std::exp(partial[at + width] - highest);
-            for (const auto& partial : partials_) {
-                const float weight = std::exp(partial[at + width] - highest) / total;
+            for (int each = 0; each < team_.size(); ++each)
+                highest = std::max(highest, partial(each, r, head)[width]);
+            for (int each = 0; each < team_.size(); ++each) {
+                const float* own = partial(each, r, head);
+                total += own[width + 1] * std::exp(own[width] - highest);
+            }
+            for (int each = 0; each < team_.size(); ++each) {
+                const float* own = partial(each, r, head);
+                const float weight = std::exp(own[width] - highest) / total;
                 if (weight > 0)
-                    for (int64_t i = 0; i < width; ++i) out[head * width + i] += weight * partial[at + i];
+                    for (int64_t i = 0; i < width; ++i) out[head * width + i] += weight * own[i];
             }
         }
     }
@@ -252,10 +315,11 @@ class Step {
     const Cache& cache_;
     const Row* rows_;
     int64_t count_;
+    bool shared_, packed_ = false;
     Team& team_;
-    std::vector<std::vector<float>> partials_;
-    std::vector<float> qkv_, wide_;
-    Codes inner_;
+    Turns turns_;
+    std::vector<float> x_, qkv_, wide_, partials_;
+    Codes normed_, seen_, inner_;
 };
 
 }  // namespace footnote

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "numbers.h"
 #include "products.h"
 #include "team.h"
 
@@ -21,52 +22,60 @@ struct Estimates {
     std::vector<float> lowest;    // [threads, rows]: the highest lower bound that each thread has seen
 };
 
-// Sums of squared inputs of every group.
+// Sums of squared inputs of every group, as the scales lie.
 std::vector<float> energies(const Codes& x, int64_t rows) {
-    std::vector<float> sums(rows * x.inputs / GROUP);
-    for (size_t group = 0; group < sums.size(); ++group) {
-        int32_t sum = 0;
-        for (int i = 0; i < GROUP; ++i) {
-            const int32_t code = x.codes[group * GROUP + i];
-            sum += code * code;
+    std::vector<float> sums(x.scales.size());
+    for (int64_t row = 0; row < rows; ++row)
+        for (int64_t group = 0; group < x.inputs / GROUP; ++group) {
+            const int64_t at = x.at(row, group), lane = at % TILE_ROWS;
+            int32_t sum = 0;
+            for (int quad = 0; quad < QUADS; ++quad) {
+                int8_t four[4];
+                std::memcpy(four, &x.quads[(at - lane) * QUADS + quad * TILE_ROWS + lane], 4);
+                for (const int32_t code : four) sum += code * code;
+            }
+            sums[at] = float(sum) * x.scales[at] * x.scales[at];
         }
-        sums[group] = float(sum) * x.scales[group] * x.scales[group];
-    }
     return sums;
 }
 
 // Scores of one panel from codes 0..15 around 8, two in a byte, and the variance of their errors.
 template <int ROWS>
-void estimate_panel(const Matrix& m, int64_t panel, const Codes& x, const std::vector<float>& energy, int64_t row,
+void estimate_panel(const Matrix& m, int64_t panel, const Codes& x, const std::vector<float>& energy, int64_t tile,
                     float* scores, float* variances) {
     const int64_t groups = m.inputs / GROUP;
     const uint8_t* codes = m.codes + panel * PANEL * m.inputs / 2;
     const uint16_t* scales = m.scales + panel * PANEL * groups;
+    const int64_t begin = tile * groups * TILE_ROWS;  // of the tile's scales
+    const int32_t* quads = x.quads.data() + begin * QUADS;
+    const float *steps = x.scales.data() + begin, *squares = energy.data() + begin;
+    const int32_t* offsets = x.offsets.data() + begin;
     const __m512i low_nibbles = _mm512_set1_epi8(0x0f);
     __m512 sums[ROWS], spreads[ROWS];
     for (int r = 0; r < ROWS; ++r) sums[r] = spreads[r] = _mm512_setzero_ps();
     for (int64_t g = 0; g < groups; ++g, codes += PANEL * GROUP / 2, scales += PANEL) {
         __m512i dots[ROWS];
-        for (int r = 0; r < ROWS; ++r) dots[r] = _mm512_set1_epi32(x.offsets[(row + r) * groups + g] / 16);
+        for (int r = 0; r < ROWS; ++r) dots[r] = _mm512_set1_epi32(offsets[r] / 16);
         for (int pair = 0; pair < GROUP / 8; ++pair) {
             const __m512i both = _mm512_loadu_si512(codes + pair * 64);
             const __m512i low = _mm512_and_si512(both, low_nibbles);
             const __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), low_nibbles);
+            const int32_t *first = quads + 2 * pair * TILE_ROWS, *second = first + TILE_ROWS;
+#pragma GCC unroll 8
             for (int r = 0; r < ROWS; ++r) {
-                int32_t eight[2];
-                std::memcpy(eight, &x.codes[(row + r) * m.inputs + g * GROUP + pair * 8], 8);
-                dots[r] = _mm512_dpbusd_epi32(dots[r], low, _mm512_set1_epi32(eight[0]));
-                dots[r] = _mm512_dpbusd_epi32(dots[r], high, _mm512_set1_epi32(eight[1]));
+                dots[r] = _mm512_dpbusd_epi32(dots[r], low, _mm512_set1_epi32(first[r]));
+                dots[r] = _mm512_dpbusd_epi32(dots[r], high, _mm512_set1_epi32(second[r]));
             }
         }
         const __m512 scale = _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(scales)));
         const __m512 squared = _mm512_mul_ps(scale, scale);
+#pragma GCC unroll 8
         for (int r = 0; r < ROWS; ++r) {
-            const int64_t group = (row + r) * groups + g;
-            const __m512 step = _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[group]));
+            const __m512 step = _mm512_mul_ps(scale, _mm512_set1_ps(steps[r]));
             sums[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[r]), step, sums[r]);
-            spreads[r] = _mm512_fmadd_ps(squared, _mm512_set1_ps(energy[group]), spreads[r]);
+            spreads[r] = _mm512_fmadd_ps(squared, _mm512_set1_ps(squares[r]), spreads[r]);
         }
+        quads += QUADS * TILE_ROWS, steps += TILE_ROWS, squares += TILE_ROWS, offsets += TILE_ROWS;
     }
     for (int r = 0; r < ROWS; ++r) {
         _mm512_storeu_ps(scores + r * m.outputs, sums[r]);
@@ -89,7 +98,7 @@ void estimate(int index, const Matrix& m, Part panels, const Codes& x, const std
         for (int64_t row = 0; row < rows; row += TILE_ROWS) {
             const int64_t count = std::min<int64_t>(TILE_ROWS, rows - row);
             float* to = scores + row * m.outputs + panel * PANEL;
-            ESTIMATES[count - 1](m, panel, x, energy, row, to, variances);
+            ESTIMATES[count - 1](m, panel, x, energy, row / TILE_ROWS, to, variances);
             for (int64_t r = 0; r < count; ++r) {
                 const __m512 score = _mm512_loadu_ps(to + r * m.outputs);
                 const __m512 spread =
@@ -109,8 +118,41 @@ void refine(const Matrix& m, Part panels, const Codes& x, int64_t rows, const fl
             const __m512 upper = _mm512_loadu_ps(&found.upper[r * m.outputs + panel * PANEL]);
             wanted = _mm512_cmp_ps_mask(upper, _mm512_set1_ps(floors[r]), _CMP_GE_OQ) != 0;
         }
-        if (wanted) panel_of(m, panel, x, rows, scores + panel * PANEL, m.outputs);
+        if (wanted) product(m, x, rows, {panel, panel + 1}, scores);
     }
+}
+
+// The highest of some scores and the sum of exp(score - highest).
+struct Summary {
+    float highest = -INFINITY, sum = 0;
+    int64_t best = 0;
+};
+
+Summary summary_of(const float* scores, Part outputs) {
+    Summary found;
+    __m512 highest = _mm512_set1_ps(-INFINITY), sum = _mm512_setzero_ps();
+    for (int64_t i = outputs.first; i < outputs.last; i += PANEL)
+        highest = _mm512_max_ps(highest, _mm512_loadu_ps(scores + i));
+    found.highest = _mm512_reduce_max_ps(highest);
+    const __m512 most = _mm512_set1_ps(found.highest);
+    for (int64_t i = outputs.last - PANEL; i >= outputs.first; i -= PANEL) {  // the first of equals stays
+        const __m512 each = _mm512_loadu_ps(scores + i);
+        const __mmask16 equal = _mm512_cmp_ps_mask(each, most, _CMP_EQ_OQ);
+        if (equal) found.best = i + __builtin_ctz(equal);
+        sum = _mm512_add_ps(sum, exp16(_mm512_sub_ps(each, most)));
+    }
+    found.sum = _mm512_reduce_add_ps(sum);
+    return found;
+}
+
+// Of the threads' shares of one row: its best output and the logarithm of the sum of all exp(score).
+void merge(const std::vector<Summary>& shares, int64_t rows, int64_t row, int64_t* best, float* log_sum) {
+    Summary all;
+    for (size_t at = row; at < shares.size(); at += rows)
+        if (shares[at].highest > all.highest) all.highest = shares[at].highest, all.best = shares[at].best;
+    for (size_t at = row; at < shares.size(); at += rows)
+        all.sum += shares[at].sum * std::exp(shares[at].highest - all.highest);
+    *best = all.best, *log_sum = all.highest + std::log(all.sum);
 }
 
 }  // namespace footnote
@@ -133,9 +175,9 @@ void footnote_scores(void* team, const Matrix* matrix, int64_t rows, const float
 }
 
 // x [rows, K] to scores [rows, N], of which those at `floors` [rows] and above are in 8 bits; none that is left
-// at its estimate is higher than that.
+// at its estimate is higher than that. Also each row's best output, and the logarithm of its sum of exponentials.
 void footnote_best_scores(void* team, const Matrix* fine, const Matrix* coarse, int64_t rows, const float* x,
-                          float* scores, float* floors) {
+                          float* scores, float* floors, int64_t* best, float* log_sums) {
     Team& threads = *static_cast<Team*>(team);
     const Codes codes(rows, fine->inputs, x);
     const std::vector<float> energy = energies(codes, rows);
@@ -143,6 +185,7 @@ void footnote_best_scores(void* team, const Matrix* fine, const Matrix* coarse, 
     Estimates& estimates = found;
     estimates.upper.resize(rows * fine->outputs);
     estimates.lowest.resize(threads.size() * rows);
+    std::vector<Summary> shares(threads.size() * rows);
     threads.run([&](int index) {
         const Part panels = part_of(fine->outputs / PANEL, 1, index, threads.size());
         estimate(index, *coarse, panels, codes, energy, rows, scores, estimates);
@@ -155,6 +198,10 @@ void footnote_best_scores(void* team, const Matrix* fine, const Matrix* coarse, 
             }
         threads.barrier();
         refine(*fine, panels, codes, rows, floors, scores, estimates);
+        for (int64_t r = 0; r < rows; ++r)
+            shares[index * rows + r] =
+                summary_of(scores + r * fine->outputs, {panels.first * PANEL, panels.last * PANEL});
     });
+    for (int64_t r = 0; r < rows; ++r) merge(shares, rows, r, best + r, log_sums + r);
 }
 }

@@ -17,7 +17,7 @@ from model.decoder import Decoder
 from model.decoder_runner import DecoderRunner
 from model.kv_cache import CachedSequence, KVCache
 from model.native import library
-from model.native.decoder import MAX_ROWS, NativeDecoder, native_decoder
+from model.native.decoder import NativeDecoder, native_decoder
 from model.native.library import NativeUnavailable, check_processor
 from model.native.packing import GROUP, pack
 
@@ -162,7 +162,7 @@ def test_one_token(pair: tuple[Decoder, NativeDecoder], past: int) -> None:
     assert closeness(*both(pair, [past], [1])) > NEAR
 
 
-@pytest.mark.parametrize("count", [2, 7, 8, 9, 17])
+@pytest.mark.parametrize("count", [2, 7, 8, 9, 17, 150])
 def test_tokens_of_one_sequence_see_each_other(pair: tuple[Decoder, NativeDecoder], count: int) -> None:
     assert closeness(*both(pair, [130], [count])) > NEAR
 
@@ -171,9 +171,34 @@ def test_sequences_of_different_lengths_together(pair: tuple[Decoder, NativeDeco
     assert closeness(*both(pair, [5, 300, 64, 90], [1, 3, 1, 2])) > NEAR
 
 
-def test_a_cache_in_bfloat16(folder: Path) -> None:
+@pytest.mark.parametrize(("past", "count"), [(100, 3), (1, 15), (100, 16), (64, 150), (3, 400)])
+@pytest.mark.parametrize("name", ["gemma", "llama"])
+def test_a_cache_in_bfloat16(folder: Path, name: str, past: int, count: int) -> None:
+    """Few rows and many, whose keys are packed in spans."""
+    decoder = random_decoder(CONFIGS[name])
+    pair = (decoder, NativeDecoder(decoder, folder))
+    assert closeness(*both(pair, [past], [count], torch.bfloat16)) > 0.99
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_packed_spans_say_what_rows_one_by_one_say(folder: Path, name: str) -> None:
+    native = NativeDecoder(random_decoder(CONFIGS[name]), folder)
+    tokens = [(7 * index) % 272 for index in range(300)]
+    states = []
+    for most in (300, 8):
+        cache = KVCache(native.config, 512, dtype=torch.bfloat16, device=CPU)
+        sequence = cache.open()
+        parts = [tokens[first : first + most] for first in range(0, 300, most)]
+        states.append(torch.cat([native.hidden(part, cache.step([sequence], [len(part)])) for part in parts]))
+    assert closeness(*states) > 0.999
+
+
+def test_a_prompt_of_more_rows_than_one_call_takes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoder = random_decoder(CONFIGS["gemma"])
-    assert closeness(*both((decoder, NativeDecoder(decoder, folder)), [100], [3], torch.bfloat16)) > 0.995
+    native = NativeDecoder(decoder, folder)
+    whole = both((decoder, native), [10], [100])[1]
+    monkeypatch.setattr("model.native.decoder.MAX_ROWS", 32)
+    torch.testing.assert_close(both((decoder, native), [10], [100])[1], whole, atol=1e-3, rtol=1e-3)
 
 
 def test_what_it_stores_is_what_later_steps_read(pair: tuple[Decoder, NativeDecoder]) -> None:
@@ -214,6 +239,11 @@ def test_the_best_scores_are_those_of_all_in_8_bits(folder: Path, rows: int) -> 
     assert found.estimate is not None
     scores, floors = found.logits, found.estimate.floors
     assert torch.equal(scores.argmax(dim=-1), wanted.argmax(dim=-1))
+    assert torch.equal(found.estimate.best, wanted.argmax(dim=-1))
+    torch.testing.assert_close(found.estimate.log_sums, scores.logsumexp(dim=-1), atol=1e-4, rtol=1e-5)
+    token, logprob = found.best(rows - 1) or (-1, 0.0)
+    assert token == int(wanted[-1].argmax())
+    assert logprob == pytest.approx(float(scores[-1].log_softmax(dim=-1)[token]), abs=1e-3)
     above = wanted >= floors[:, None]
     assert bool(above.any(dim=-1).all())
     assert torch.equal(scores[above], wanted[above])
@@ -238,13 +268,6 @@ def test_a_forbidden_best_token_is_replaced_by_the_exact_second(folder: Path) ->
             assert float(logits[token]) == float(wanted[row][token])
 
 
-def test_a_step_has_a_most(folder: Path) -> None:
-    native = NativeDecoder(random_decoder(LLAMA), folder)
-    cache = KVCache(LLAMA, 512, dtype=torch.float32, device=CPU)
-    with pytest.raises(ValueError, match="65 tokens"):
-        native.hidden([1] * (MAX_ROWS + 1), cache.step([cache.open()], [MAX_ROWS + 1]))
-
-
 def test_greedy_tokens_are_those_of_plain_torch(folder: Path) -> None:
     """Several sequences at once, drafts that are thrown away; weights hold 8 bits exactly."""
     decoder = random_decoder(CONFIGS["gemma"])
@@ -265,13 +288,15 @@ def greedy(runner: DecoderRunner) -> list[list[int]]:
     return texts
 
 
-def test_the_largest_matrix_is_kept_once(folder: Path) -> None:
+def test_every_matrix_is_kept_once(folder: Path) -> None:
     decoder = random_decoder(CONFIGS["gemma"])
     tokens = torch.randint(0, 272, (2, 7), generator=torch.Generator().manual_seed(6))
     plain = decoder.embed(tokens)
     native = native_decoder(decoder, folder, "native")
     assert native is not None
-    assert "embedding.weight" not in dict(decoder.named_parameters())
+    assert all(parameter.ndim == 1 or "qk_norm" in name for name, parameter in decoder.named_parameters())
+    with pytest.raises(RuntimeError, match="held by the native step"):
+        decoder.hidden(tokens)
     torch.testing.assert_close(decoder.embed(tokens), plain)
     greedy(DecoderRunner(decoder, 2048, native=native))
 
@@ -280,7 +305,7 @@ def test_who_decodes_is_chosen(folder: Path, caplog: pytest.LogCaptureFixture) -
     odd = Decoder.uninitialised(replace(LLAMA, vocab_size=270), dtype=torch.float32, device=CPU)
     assert native_decoder(random_decoder(LLAMA), folder, "plain") is None
     assert native_decoder(odd, folder, "auto") is None
-    assert "decoded by plain torch" in caplog.text
+    assert "computed by plain torch" in caplog.text
     with pytest.raises(NativeUnavailable):
         native_decoder(odd, folder, "native")
 

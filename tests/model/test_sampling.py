@@ -86,7 +86,9 @@ def allowed(markers, *history):
     constraint = MarkerConstraint(TokenTexts(TOKENS), markers)
     for text in history:
         constraint.accept(TOKENS.index(text))
-    return {TOKENS[token] for token in kept(constraint.mask(torch.zeros(len(TOKENS))))}
+    masked = kept(constraint.mask(torch.zeros(len(TOKENS))))
+    assert masked == [token for token in range(len(TOKENS)) if constraint.allows(token)]
+    return {TOKENS[token] for token in masked}
 
 
 def test_outside_a_marker_only_openings_of_allowed_markers_are_judged():

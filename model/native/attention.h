@@ -1,0 +1,293 @@
+// Attention over cached keys and values, span by span, with the online softmax of flash attention (Dao et al. 2022).
+//
+// Two ways: `attend_span` lets one query read a span where it lies; a `QueryTile` of eight queries reads spans that
+// were packed once for all of them. Both multiply bfloat16 where the processor can, with sums in float32.
+#pragma once
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "numbers.h"
+#include "products.h"
+
+namespace footnote {
+
+constexpr int SPAN = 64;  // keys whose scores are softmaxed together; a cache block
+
+// What a query has seen so far: a weighted sum of values [D], the highest score, the sum of weights.
+struct Seen {
+    float* values;
+    float highest = -INFINITY, total = 0;
+};
+
+// Softmax weights of SPAN scores in place, of which `count` from `first` on are real; returns what is kept of the sum.
+inline float weigh(float* scores, int64_t first, int64_t count, Seen& seen) {
+    __m512 highest = _mm512_set1_ps(seen.highest);
+    __mmask16 real[SPAN / 16];
+    for (int part = 0; part < SPAN / 16; ++part) {
+        const int64_t from = std::clamp<int64_t>(first - part * 16, 0, 16);
+        const int64_t to = std::clamp<int64_t>(first + count - part * 16, 0, 16);
+        real[part] = __mmask16(((1u << to) - 1) & ~((1u << from) - 1));
+        highest = _mm512_mask_max_ps(highest, real[part], highest, _mm512_load_ps(scores + part * 16));
+    }
+    const float most = _mm512_reduce_max_ps(highest);
+    __m512 total = _mm512_setzero_ps();
+    for (int part = 0; part < SPAN / 16; ++part) {
+        const __m512 gap = _mm512_sub_ps(_mm512_load_ps(scores + part * 16), _mm512_set1_ps(most));
+        const __m512 weight = _mm512_maskz_mov_ps(real[part], exp16(gap));
+        _mm512_store_ps(scores + part * 16, weight);
+        total = _mm512_add_ps(total, weight);
+    }
+    const float kept = seen.highest == -INFINITY ? 0.0f : std::exp(seen.highest - most);
+    seen.total = seen.total * kept + _mm512_reduce_add_ps(total);
+    seen.highest = most;
+    return kept;
+}
+
+template <class Element>
+float dot(const float* query, const Element* key, int64_t width) {
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t i = 0; i < width; i += 16) sum = _mm512_fmadd_ps(_mm512_loadu_ps(query + i), load16(key + i), sum);
+    return _mm512_reduce_add_ps(sum);
+}
+
+// One query [D] over `count` keys and values that lie `stride` elements apart.
+template <class Element>
+void attend_span_plainly(const float* query, const Element* keys, const Element* values, int64_t count, int64_t stride,
+                 int64_t width, Seen& seen) {
+    alignas(64) float scores[SPAN] = {};
+    for (int64_t s = 0; s < count; ++s) scores[s] = dot(query, keys + s * stride, width);
+    const float kept = weigh(scores, 0, count, seen);
+    for (int64_t i = 0; i < width; i += 64) {
+        __m512 sums[4];
+        const int parts = int(std::min<int64_t>(64, width - i) / 16);
+        for (int p = 0; p < parts; ++p)
+            sums[p] = _mm512_mul_ps(_mm512_loadu_ps(seen.values + i + 16 * p), _mm512_set1_ps(kept));
+        for (int64_t s = 0; s < count; ++s) {
+            const __m512 weight = _mm512_set1_ps(scores[s]);
+            for (int p = 0; p < parts; ++p)
+                sums[p] = _mm512_fmadd_ps(load16(values + s * stride + i + 16 * p), weight, sums[p]);
+        }
+        for (int p = 0; p < parts; ++p) _mm512_storeu_ps(seen.values + i + 16 * p, sums[p]);
+    }
+}
+
+#ifdef __AVX512BF16__
+
+inline __m512bh pairs(const void* bfloat16) { return reinterpret_cast<__m512bh>(_mm512_loadu_si512(bfloat16)); }
+inline __m512bh pair_everywhere(int32_t pair) { return reinterpret_cast<__m512bh>(_mm512_set1_epi32(pair)); }
+
+// The same for D = 32 * PARTS in bfloat16: the query is rounded to it, as the keys are.
+template <int PARTS>
+void attend_span_in_pairs(const float* query, const uint16_t* keys, const uint16_t* values, int64_t count,
+                          int64_t stride, Seen& seen) {
+    __m512bh q[PARTS];
+    for (int p = 0; p < PARTS; ++p)
+        q[p] = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(query + 32 * p + 16), _mm512_loadu_ps(query + 32 * p));
+    alignas(64) float scores[SPAN] = {};
+    for (int64_t s = 0; s < count; ++s) {
+        __m512 even = _mm512_setzero_ps(), odd = _mm512_setzero_ps();
+        for (int p = 0; p < PARTS; p += 2) {
+            even = _mm512_dpbf16_ps(even, pairs(keys + s * stride + 32 * p), q[p]);
+            if (p + 1 < PARTS) odd = _mm512_dpbf16_ps(odd, pairs(keys + s * stride + 32 * p + 32), q[p + 1]);
+        }
+        scores[s] = _mm512_reduce_add_ps(_mm512_add_ps(even, odd));
+    }
+    const __m512 kept = _mm512_set1_ps(weigh(scores, 0, count, seen));
+    alignas(64) int32_t weights[SPAN / 2];
+    for (int part = 0; part < 2; ++part)
+        _mm512_store_si512(weights + 16 * part,
+                           reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(_mm512_load_ps(scores + 32 * part + 16),
+                                                                         _mm512_load_ps(scores + 32 * part))));
+    // Two keys' values side by side come out of `unpack` in another order of columns: turned back at the end.
+    const __m512i back_low = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+    const __m512i back_high = _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+    __m512 low[PARTS], high[PARTS];
+    for (int p = 0; p < PARTS; ++p) low[p] = high[p] = _mm512_setzero_ps();
+    for (int64_t s = 0; s < count; s += 2) {
+        const __m512bh weight = pair_everywhere(weights[s / 2]);
+        const uint16_t* a = values + s * stride;
+        const uint16_t* b = s + 1 < count ? a + stride : a;  // its weight is zero then
+        for (int p = 0; p < PARTS; ++p) {
+            const __m512i first = _mm512_loadu_si512(a + 32 * p), second = _mm512_loadu_si512(b + 32 * p);
+            const __m512i lows = _mm512_unpacklo_epi16(first, second), highs = _mm512_unpackhi_epi16(first, second);
+            low[p] = _mm512_dpbf16_ps(low[p], reinterpret_cast<__m512bh>(lows), weight);
+            high[p] = _mm512_dpbf16_ps(high[p], reinterpret_cast<__m512bh>(highs), weight);
+        }
+    }
+    for (int p = 0; p < PARTS; ++p) {
+        float* to = seen.values + 32 * p;
+        const __m512 a = _mm512_permutex2var_ps(low[p], back_low, high[p]);
+        const __m512 b = _mm512_permutex2var_ps(low[p], back_high, high[p]);
+        _mm512_storeu_ps(to, _mm512_fmadd_ps(_mm512_loadu_ps(to), kept, a));
+        _mm512_storeu_ps(to + 16, _mm512_fmadd_ps(_mm512_loadu_ps(to + 16), kept, b));
+    }
+}
+
+inline void attend_span(const float* query, const uint16_t* keys, const uint16_t* values, int64_t count,
+                        int64_t stride, int64_t width, Seen& seen) {
+    switch (width) {
+        case 32: return attend_span_in_pairs<1>(query, keys, values, count, stride, seen);
+        case 64: return attend_span_in_pairs<2>(query, keys, values, count, stride, seen);
+        case 128: return attend_span_in_pairs<4>(query, keys, values, count, stride, seen);
+        case 256: return attend_span_in_pairs<8>(query, keys, values, count, stride, seen);
+    }
+    attend_span_plainly(query, keys, values, count, stride, width, seen);
+}
+
+#else
+
+inline void attend_span(const float* query, const uint16_t* keys, const uint16_t* values, int64_t count,
+                        int64_t stride, int64_t width, Seen& seen) {
+    attend_span_plainly(query, keys, values, count, stride, width, seen);
+}
+
+#endif
+
+inline void attend_span(const float* query, const float* keys, const float* values, int64_t count, int64_t stride,
+                        int64_t width, Seen& seen) {
+    attend_span_plainly(query, keys, values, count, stride, width, seen);
+}
+
+#ifdef __AVX512BF16__
+
+// Keys and values of the spans that a prompt's new tokens see, in the order in which tiles of queries read them.
+class PackedSpans {
+   public:
+    void resize(int64_t first, int64_t spans, int64_t key_heads, int64_t width) {
+        first_ = first, key_heads_ = key_heads, width_ = width;
+        keys_.resize(spans * key_heads * SPAN * width / 2);
+        values_.resize(keys_.size());
+    }
+    // keys, values [SPAN, K, D] of one cache block.
+    void pack(int64_t span, const uint16_t* keys, const uint16_t* values) {
+        const int64_t stride = key_heads_ * width_;
+        for (int64_t head = 0; head < key_heads_; ++head) {
+            uint32_t* k = keys_.data() + at(span, head);  // [D / 2, SPAN] pairs of columns
+            for (int64_t s = 0; s < SPAN; ++s)
+                for (int64_t i = 0; i < width_ / 2; ++i)
+                    std::memcpy(k + i * SPAN + s, keys + s * stride + head * width_ + 2 * i, 4);
+            uint32_t* v = values_.data() + at(span, head);  // [SPAN / 2, D] pairs of keys
+            for (int64_t s = 0; s < SPAN; s += 2) {
+                const uint16_t *a = values + s * stride + head * width_, *b = a + stride;
+                for (int64_t i = 0; i < width_; ++i) v[s / 2 * width_ + i] = a[i] | uint32_t(b[i]) << 16;
+            }
+        }
+    }
+    const uint32_t* keys(int64_t span, int64_t head) const { return keys_.data() + at(span, head); }
+    const uint32_t* values(int64_t span, int64_t head) const { return values_.data() + at(span, head); }
+
+   private:
+    int64_t at(int64_t span, int64_t head) const {
+        return ((span - first_) * key_heads_ + head) * SPAN * width_ / 2;
+    }
+    int64_t first_ = 0, key_heads_ = 0, width_ = 0;
+    std::vector<uint32_t> keys_, values_;
+};
+
+// Up to eight queries of one sequence that share a key head.
+class QueryTile {
+   public:
+    explicit QueryTile(int64_t width) : width_(width), queries_(width / 2 * TILE_ROWS), out_(width * TILE_ROWS) {}
+
+    void begin() {
+        count_ = 0;
+        std::fill(queries_.begin(), queries_.end(), 0);
+        std::fill(out_.begin(), out_.end(), 0.0f);
+    }
+    // Sees `last - first` keys from `first` on.
+    void add(const float* query, int64_t first, int64_t last) {
+        for (int64_t i = 0; i < width_; i += 2)
+            queries_[i / 2 * TILE_ROWS + count_] = as_bfloat16(query[i]) | uint32_t(as_bfloat16(query[i + 1])) << 16;
+        seen_[count_] = {out_.data() + count_ * width_};
+        first_[count_] = first, last_[count_++] = last;
+    }
+    int64_t first() const { return *std::min_element(first_, first_ + count_); }
+    int64_t last() const { return *std::max_element(last_, last_ + count_); }
+
+    void attend(int64_t span, const uint32_t* keys, const uint32_t* values) {
+        alignas(64) float scores[TILE_ROWS * SPAN];
+        alignas(64) int32_t weights[TILE_ROWS * SPAN / 2];
+        for (int half = 0; half < SPAN; half += 32) score(keys + half, scores + half);
+        float kept[TILE_ROWS] = {};
+        for (int q = 0; q < count_; ++q) {
+            const int64_t from = std::max<int64_t>(0, first_[q] - span * SPAN);
+            const int64_t to = std::clamp<int64_t>(last_[q] - span * SPAN, 0, SPAN);
+            float* row = scores + q * SPAN;
+            if (from < to) {
+                kept[q] = weigh(row, from, to - from, seen_[q]);
+            } else {
+                kept[q] = 1.0f;
+                std::fill(row, row + SPAN, 0.0f);
+            }
+            for (int part = 0; part < 2; ++part)
+                _mm512_store_si512(weights + q * SPAN / 2 + 16 * part,
+                                   reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(
+                                       _mm512_load_ps(row + 32 * part + 16), _mm512_load_ps(row + 32 * part))));
+        }
+        for (int64_t i = 0; i < width_; i += 32) gather(values + i, weights, kept, out_.data() + i);
+    }
+    // The weighted mean of values [D] of one query.
+    const float* result(int q) {
+        float* values = out_.data() + q * width_;
+        for (int64_t i = 0; i < width_; ++i) values[i] /= seen_[q].total;
+        return values;
+    }
+
+   private:
+    // scores [8, 32] of keys [D / 2, SPAN] from the given one on.
+    void score(const uint32_t* keys, float* scores) const {
+        __m512 low[TILE_ROWS], high[TILE_ROWS];
+        for (int q = 0; q < TILE_ROWS; ++q) low[q] = high[q] = _mm512_setzero_ps();
+        const int32_t* query = reinterpret_cast<const int32_t*>(queries_.data());
+        for (int64_t i = 0; i < width_ / 2; ++i, keys += SPAN, query += TILE_ROWS) {
+            const __m512bh a = pairs(keys), b = pairs(keys + 16);
+#pragma GCC unroll 8
+            for (int q = 0; q < TILE_ROWS; ++q) {
+                const __m512bh each = pair_everywhere(query[q]);
+                low[q] = _mm512_dpbf16_ps(low[q], a, each);
+                high[q] = _mm512_dpbf16_ps(high[q], b, each);
+            }
+        }
+        for (int q = 0; q < TILE_ROWS; ++q) {
+            _mm512_store_ps(scores + q * SPAN, low[q]);
+            _mm512_store_ps(scores + q * SPAN + 16, high[q]);
+        }
+    }
+    // out [8, D]: 32 columns of the values [SPAN / 2, D] added under their weights.
+    void gather(const uint32_t* values, const int32_t* weights, const float* kept, float* out) const {
+        __m512 low[TILE_ROWS], high[TILE_ROWS];
+        for (int q = 0; q < TILE_ROWS; ++q) {
+            low[q] = _mm512_mul_ps(_mm512_loadu_ps(out + q * width_), _mm512_set1_ps(kept[q]));
+            high[q] = _mm512_mul_ps(_mm512_loadu_ps(out + q * width_ + 16), _mm512_set1_ps(kept[q]));
+        }
+        for (int s = 0; s < SPAN / 2; ++s, values += width_) {
+            const __m512bh a = pairs(values), b = pairs(values + 16);
+#pragma GCC unroll 8
+            for (int q = 0; q < TILE_ROWS; ++q) {
+                const __m512bh weight = pair_everywhere(weights[q * SPAN / 2 + s]);
+                low[q] = _mm512_dpbf16_ps(low[q], a, weight);
+                high[q] = _mm512_dpbf16_ps(high[q], b, weight);
+            }
+        }
+        for (int q = 0; q < TILE_ROWS; ++q) {
+            _mm512_storeu_ps(out + q * width_, low[q]);
+            _mm512_storeu_ps(out + q * width_ + 16, high[q]);
+        }
+    }
+
+    int64_t width_;
+    int count_ = 0;
+    std::vector<uint32_t> queries_;  // [D / 2, 8] pairs of columns
+    std::vector<float> out_;         // [8, D]
+    Seen seen_[TILE_ROWS];
+    int64_t first_[TILE_ROWS], last_[TILE_ROWS];
+};
+
+#endif
+
+}  // namespace footnote
