@@ -22,6 +22,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 Network = Literal["reranker", "answerer", "verifier"]
 Benchmark = Literal["encoder", "reranker", "prefill", "decode", "answer", "search", "ingest", "memory"]
+OnExisting = Literal["skip", "replace", "keep_both"]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 
 
@@ -148,6 +149,9 @@ def models(as_json: JsonFlag = False) -> None:
 def ingest(
     path: Annotated[Path, typer.Argument(exists=True, help="A file or a folder.")],
     collection: Annotated[str, typer.Option(help="Name of the collection.")] = "Default",
+    on_existing: Annotated[
+        OnExisting, typer.Option(help="For bytes or names the collection has already.")
+    ] = "skip",
     as_json: JsonFlag = False,
 ) -> None:
     """Read documents into a collection and wait until each is ready or has failed."""
@@ -156,7 +160,7 @@ def ingest(
 
     services = build_services(configured())
     try:
-        rows = ingest_paths(services, [path], collection, _tell)
+        rows = ingest_paths(services, [path], collection, _tell, on_existing=on_existing)
     finally:
         services.close()
     for row in rows:

@@ -65,7 +65,7 @@ def check(services: Services) -> DoctorReport:
         for name, ids in index_ids.items():
             problems += _compare_ids(name, sql_ids, ids)
         problems += _check_rows(session)
-        digests = frozenset(session.scalars(select(Document.sha256).where(Document.deleted_at.is_(None))))
+        digests = frozenset(repository.used_digests(session))
         documents = repository.count_by_status(session)
     stored = frozenset(services.blobs.digests())
     problems += _check_files(digests, stored, len(services.blobs.abandoned(ABANDONED_AFTER_S)))
@@ -85,7 +85,7 @@ def fix(services: Services) -> DoctorReport:
     """Rebuilds the index from SQL, removes files that no document uses, and checks again."""
     services.index.reset()
     with services.sessions() as session:
-        used = frozenset(session.scalars(select(Document.sha256).where(Document.deleted_at.is_(None))))
+        used = frozenset(repository.used_digests(session))
     collect_garbage(services.sessions, services.blobs, frozenset(services.blobs.digests()) - used)
     for path in services.blobs.abandoned(ABANDONED_AFTER_S):
         path.unlink(missing_ok=True)

@@ -28,6 +28,7 @@ def _title(error: type[AppError]) -> str:
     return {
         404: "The row is not there, or not yours.",
         409: "The state of the row does not allow this.",
+        410: "It was there and is gone for good.",
         413: "Something is too large.",
         422: "A field is wrong or unknown.",
         503: "The service is not ready.",

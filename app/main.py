@@ -16,6 +16,7 @@ from app.configurations.endpoints import router as configurations
 from app.conversations.endpoints import router as conversations
 from app.documents.endpoints import router as documents
 from app.documents.index_follower import IndexFollower
+from app.documents.version_endpoints import router as versions
 from app.error_handlers import install_error_handlers
 from app.error_responses import Responses
 from app.errors import ErrorBody
@@ -61,6 +62,7 @@ def create_app(settings: Settings, build: Callable[[Settings], Services]) -> Fas
     for router in (
         collections,
         documents,
+        versions,
         jobs,
         answers,
         messages,

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
 
     max_upload_bytes: int = Field(200 * 1024**2, ge=1, description="Largest file accepted.")
     max_upload_files: int = Field(200, ge=1, le=10_000, description="Most files in one upload.")
+    keep_versions: int = Field(
+        3, ge=0, le=1000, description="Replaced versions of a document whose pages and bytes are kept."
+    )
     parse_timeout_s: float = Field(120.0, gt=0, le=3600, description="Time limit of one parse.")
     parse_memory_bytes: int = Field(
         2 * 1024**3, ge=512 * 1024**2, description="Address space of the parsing child process."

@@ -77,17 +77,24 @@ class Collection(Base):
     evidence_threshold: Mapped[float | None] = mapped_column(Float)  # None: the setting
     gate: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # its last calibration
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    deleted_at: Mapped[datetime | None] = mapped_column(
+        UtcDateTime
+    )  # hidden; the row goes with its documents
 
 
 class Document(Base):
-    """One uploaded file. `deleted_at` hides it at once; its rows are purged in the same transaction."""
+    """A document under one id, described as its newest version; `ready_version` is what answers questions.
+
+    `deleted_at` hides it at once; its rows and bytes are purged right after, or by whoever sweeps next.
+    """
 
     __tablename__ = "documents"
     __table_args__ = (
         Index(
-            "uq_documents_collection_id_sha256",
+            "uq_documents_collection_id_sha256_copy",
             "collection_id",
             "sha256",
+            "copy",
             unique=True,
             sqlite_where=text("deleted_at IS NULL"),
             postgresql_where=text("deleted_at IS NULL"),
@@ -102,8 +109,10 @@ class Document(Base):
     sha256: Mapped[str] = mapped_column(String(64), index=True)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     media_type: Mapped[str | None] = mapped_column(String(200))
+    copy: Mapped[int] = mapped_column(Integer, default=0)  # above 0: the same bytes, kept twice on purpose
     version: Mapped[int] = mapped_column(Integer, default=1)
-    status: Mapped[str] = mapped_column(String(20), default="queued", index=True)  # DocumentStatus
+    ready_version: Mapped[int | None] = mapped_column(Integer)  # None until one has been read
+    status: Mapped[str] = mapped_column(String(20), default="queued", index=True)  # of the newest version
     paged: Mapped[bool | None] = mapped_column()
     page_count: Mapped[int | None] = mapped_column(Integer)
     chunk_count: Mapped[int | None] = mapped_column(Integer)
@@ -114,15 +123,38 @@ class Document(Base):
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class DocumentPage(Base):
-    """A page's slice of the document text; joined in order they give the text that offsets refer to."""
+class DocumentVersion(Base):
+    """One file that a document has been. Rows stay after their bytes: they explain old citations."""
 
-    __tablename__ = "document_pages"
+    __tablename__ = "document_versions"
     __table_args__ = (UniqueConstraint("document_id", "number"), NEVER_REUSED)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"), index=True)
+    number: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(String(10), default="pending")  # VersionState
+    file_name: Mapped[str] = mapped_column(String(1000))
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    media_type: Mapped[str | None] = mapped_column(String(200))
+    page_count: Mapped[int | None] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    ready_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    replaced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    purged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # its pages and bytes are gone
+
+
+class DocumentPage(Base):
+    """A page's slice of a version's text; joined in order they give the text that offsets refer to."""
+
+    __tablename__ = "document_pages"
+    __table_args__ = (UniqueConstraint("document_id", "version", "number"), NEVER_REUSED)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"), index=True)
+    version: Mapped[int] = mapped_column(Integer, default=1)
     number: Mapped[int] = mapped_column(Integer)
     label: Mapped[str | None] = mapped_column(String(100))
     start: Mapped[int] = mapped_column(Integer)

@@ -22,10 +22,13 @@ class EvidenceBox(TypedDict):
     top: float
 
 
-def evidence_boxes(session: Session, document_id: int, start: int, end: int) -> list[EvidenceBox]:
+def evidence_boxes(
+    session: Session, document_id: int, version: int, start: int, end: int
+) -> list[EvidenceBox]:
     """A box for each line of the span; empty where the format has no places on a page."""
     pages = select(DocumentPage).where(
         DocumentPage.document_id == document_id,
+        DocumentPage.version == version,
         DocumentPage.start < end,
         DocumentPage.end > start,
         DocumentPage.boxes.is_not(None),

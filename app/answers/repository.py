@@ -199,7 +199,9 @@ def _citation(session: Session, message: Message, footnote: Footnote) -> Citatio
         start=footnote.start,
         end=footnote.end,
         text=footnote.text,
-        boxes=evidence_boxes(session, chunk.document_id, footnote.start, footnote.end),
+        boxes=evidence_boxes(
+            session, chunk.document_id, chunk.document_version, footnote.start, footnote.end
+        ),
         verdict=footnote.verdict,
         score=footnote.score,
         placed_by=footnote.placed_by,
@@ -214,6 +216,7 @@ def _page(session: Session, footnote: Footnote) -> int | None:
     return session.scalar(
         select(DocumentPage.number).where(
             DocumentPage.document_id == chunk.document_id,
+            DocumentPage.version == chunk.document_version,
             DocumentPage.start <= footnote.start,
             DocumentPage.end > footnote.start,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import Session
 
 from app.answers.types import Command, Coverage, FailedFile, Filters, PendingFile
@@ -15,7 +15,8 @@ PENDING = ("queued", "processing")
 
 def coverage(session: Session, access: AccessFilter) -> Coverage:
     """Documents in scope: searched, still being read, failed."""
-    grouped = select(Document.status, func.count()).where(*_visible(access)).group_by(Document.status)
+    status = case((Document.ready_version.is_not(None), "ready"), else_=Document.status)
+    grouped = select(status, func.count()).where(*_visible(access)).group_by(status)
     counts = {row[0]: row[1] for row in session.execute(grouped)}
     pending = sum(counts.get(status, 0) for status in PENDING)
     return Coverage(counts.get("ready", 0), pending, counts.get("failed", 0))

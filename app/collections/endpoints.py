@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, BackgroundTasks
 
 from app.collections import service
 from app.collections.schemas import CollectionCreate, CollectionList, CollectionOut
 from app.dependencies import AppServices, CurrentUser, ReadSession, WriteSession
-from app.documents.removal import collect_garbage
+from app.documents.sweeping import sweep_services
 from app.error_responses import error_responses
 from app.errors import CollectionNotFound, Conflict
 from app.schemas import RowId
@@ -34,8 +34,10 @@ def read(collection_id: RowId, session: ReadSession, user: CurrentUser) -> Colle
 
 
 @router.delete("/{collection_id}", status_code=204, responses=error_responses(CollectionNotFound, Conflict))
-def delete(collection_id: RowId, services: AppServices, user: CurrentUser) -> None:
+def delete(
+    collection_id: RowId, services: AppServices, user: CurrentUser, afterwards: BackgroundTasks
+) -> None:
     """Deletes the collection and its documents; from this moment no search finds them."""
     with services.sessions.begin() as session:
-        digests = service.delete(session, user, collection_id)
-    collect_garbage(services.sessions, services.blobs, digests)
+        service.delete(session, user, collection_id)
+    afterwards.add_task(sweep_services, services)

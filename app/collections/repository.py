@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
-from app.tables import Collection, Document
+from app.tables import Collection, Document, utc_now
 
 
 def counted_statement(owner_id: int) -> Select[Collection, int]:
@@ -15,7 +15,7 @@ def counted_statement(owner_id: int) -> Select[Collection, int]:
         .where(Document.collection_id == Collection.id, Document.deleted_at.is_(None))
         .scalar_subquery()
     )
-    return select(Collection, documents).where(Collection.owner_id == owner_id).order_by(Collection.id)
+    return select(Collection, documents).where(*_live(owner_id)).order_by(Collection.id)
 
 
 def list_counted(session: Session, owner_id: int) -> list[tuple[Collection, int]]:
@@ -28,17 +28,21 @@ def get_counted(session: Session, owner_id: int, collection_id: int) -> tuple[Co
 
 
 def get(session: Session, owner_id: int, collection_id: int) -> Collection | None:
-    return session.scalar(
-        select(Collection).where(Collection.owner_id == owner_id, Collection.id == collection_id)
-    )
+    return session.scalar(select(Collection).where(*_live(owner_id), Collection.id == collection_id))
+
+
+def hold(session: Session, owner_id: int, collection_id: int) -> bool:
+    """Keeps the collection from being deleted until the transaction ends; False when it is gone."""
+    statement = select(Collection.id).where(*_live(owner_id), Collection.id == collection_id)
+    return session.scalar(statement.with_for_update(read=True)) is not None
 
 
 def get_by_name(session: Session, owner_id: int, name: str) -> Collection | None:
-    return session.scalar(select(Collection).where(Collection.owner_id == owner_id, Collection.name == name))
+    return session.scalar(select(Collection).where(*_live(owner_id), Collection.name == name))
 
 
 def list_ids(session: Session, owner_id: int) -> frozenset[int]:
-    return frozenset(session.scalars(select(Collection.id).where(Collection.owner_id == owner_id)))
+    return frozenset(session.scalars(select(Collection.id).where(*_live(owner_id))))
 
 
 def add(session: Session, owner_id: int, name: str) -> Collection:
@@ -49,7 +53,15 @@ def add(session: Session, owner_id: int, name: str) -> Collection:
     return row
 
 
-def delete_with_documents(session: Session, collection_id: int) -> None:
-    """Removes the rows; the documents' chunks must have been purged before."""
-    session.execute(delete(Document).where(Document.collection_id == collection_id))
-    session.execute(delete(Collection).where(Collection.id == collection_id))
+def hide(session: Session, row: Collection) -> None:
+    """Hides the collection and gives its name up at once; the row goes with its documents' rows.
+
+    A name of the user's is printable, so the one that it leaves behind is in nobody's way.
+    """
+    session.execute(select(Collection.id).where(Collection.id == row.id).with_for_update())
+    row.name, row.deleted_at = f"\x7f{row.id}", utc_now()
+    session.flush()
+
+
+def _live(owner_id: int) -> tuple[ColumnElement[bool], ...]:
+    return Collection.owner_id == owner_id, Collection.deleted_at.is_(None)

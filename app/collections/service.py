@@ -53,16 +53,21 @@ def require(session: Session, user: Account, collection_id: int | None) -> int:
     return collection_id
 
 
-def delete(session: Session, user: Account, collection_id: int) -> list[str]:
-    """Deletes the collection and its documents; returns the digests that no document may need any more."""
+def hold(session: Session, user: Account, collection_id: int) -> None:
+    """Keeps the collection until the transaction ends. Raises CollectionNotFound."""
+    if not repository.hold(session, user.id, collection_id):
+        raise _not_found(collection_id)
+
+
+def delete(session: Session, user: Account, collection_id: int) -> None:
+    """Hides the collection and its documents; a sweep purges them."""
     row = repository.get(session, user.id, collection_id)
     if row is None:
         raise _not_found(collection_id)
     if row.name == DEFAULT_NAME:
         raise Conflict("The Default collection always exists.", next_step="Delete its documents instead.")
-    digests = removal.delete_all_of_collection(session, user, collection_id)
-    repository.delete_with_documents(session, collection_id)
-    return digests
+    repository.hide(session, row)  # first: an upload that waits for it then finds it gone
+    removal.delete_all_of_collection(session, user, collection_id)
 
 
 def _not_found(collection_id: int) -> CollectionNotFound:

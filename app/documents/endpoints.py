@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 
 from app.dependencies import AppServices, CurrentUser, ReadSession, WriteSession
 from app.documents import page_images, removal, service
 from app.documents.blobs import StorageFull
+from app.documents.identity import OnExisting
 from app.documents.receiving import receive_upload, register_all, upload_result
 from app.documents.schemas import (
     CancelResult,
@@ -21,8 +22,10 @@ from app.documents.schemas import (
     PageOut,
     RetryResult,
     UploadResult,
+    VersionQuery,
 )
-from app.documents.service import PageNotFound
+from app.documents.service import PageNotFound, VersionNotFound, VersionPurged
+from app.documents.sweeping import sweep_services
 from app.error_responses import error_responses
 from app.errors import (
     CollectionNotFound,
@@ -37,6 +40,7 @@ from app.schemas import MAX_ROW_ID, RowId
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
 PageNumber = Annotated[int, Path(ge=1, le=2**31 - 1, description="Position of the page, from 1.")]
+ROW_ID: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": MAX_ROW_ID}
 UPLOAD_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -48,7 +52,14 @@ UPLOAD_BODY: dict[str, Any] = {
                     "additionalProperties": False,
                     "properties": {
                         "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
-                        "collection_id": {"type": "integer", "minimum": 1, "maximum": MAX_ROW_ID},
+                        "collection_id": ROW_ID,
+                        "on_existing": {
+                            "type": "string",
+                            "enum": list(get_args(OnExisting)),
+                            "default": "skip",
+                            "description": "For bytes or a name that the collection has already.",
+                        },
+                        "document_id": {**ROW_ID, "description": "With replace: the document it is about."},
                     },
                 }
             }
@@ -67,13 +78,16 @@ class FileGone(NotFound):
     "",
     status_code=202,
     openapi_extra=UPLOAD_BODY,
-    responses=error_responses(CollectionNotFound, UploadTooLarge, StorageFull),
+    responses=error_responses(CollectionNotFound, DocumentNotFound, UploadTooLarge, StorageFull),
 )
 async def upload(request: Request, services: AppServices, user: CurrentUser) -> UploadResult:
     """Stores files and queues their reading; every file has its own outcome.
 
-    A duplicate inside the collection is recognised before any work. When every file is refused, the
-    response is the first refusal's error, with all outcomes in `details.documents`.
+    What the collection has already is recognised by SHA-256 before any work. `on_existing` says what then
+    happens: `skip` (the default) reads nothing twice; `replace` makes a new version of the document with this
+    name or these bytes, or of `document_id`, and the old one answers until the new one is ready; `keep_both`
+    makes a document of its own. When every file is refused, the response is the first refusal's error, with
+    all outcomes in `details.documents`.
     """
     async with receive_upload(request, services) as received:
         outcomes = await run_in_threadpool(register_all, services, user, received)
@@ -95,11 +109,11 @@ def read(document_id: RowId, session: ReadSession, user: CurrentUser) -> Documen
 
 
 @router.delete("/{document_id}", status_code=204, responses=error_responses(DocumentNotFound))
-def delete(document_id: RowId, services: AppServices, user: CurrentUser) -> None:
-    """Deletes a document in any state; from this moment no search finds it."""
+def delete(document_id: RowId, services: AppServices, user: CurrentUser, afterwards: BackgroundTasks) -> None:
+    """Deletes a document in any state, with all its versions; from this moment no search finds it."""
     with services.sessions.begin() as session:
-        sha256 = removal.delete_document(session, user, document_id)
-    removal.collect_garbage(services.sessions, services.blobs, [sha256])
+        removal.delete_document(session, user, document_id)
+    afterwards.add_task(sweep_services, services)
 
 
 @router.post("/{document_id}/retry", status_code=202, responses=error_responses(DocumentNotFound, Conflict))
@@ -119,24 +133,38 @@ def cancel(document_id: RowId, session: WriteSession, user: CurrentUser) -> Canc
     response_class=FileResponse,
     responses={
         200: {"content": {"application/octet-stream": BINARY}, "description": "The original bytes."},
-        **error_responses(DocumentNotFound, FileGone),
+        **error_responses(DocumentNotFound, FileGone, VersionNotFound, VersionPurged),
     },
 )
 def download(
-    document_id: RowId, services: AppServices, session: ReadSession, user: CurrentUser
+    document_id: RowId,
+    query: Annotated[VersionQuery, Query()],
+    services: AppServices,
+    session: ReadSession,
+    user: CurrentUser,
 ) -> FileResponse:
     """The uploaded bytes, as an attachment that no browser interprets."""
-    document = service.get_row(session, user, document_id)
-    path = services.blobs.path(document.sha256)
+    version = service.get_version(session, user, document_id, query.version)
+    path = services.blobs.path(version.sha256)
     if not path.exists():
-        raise FileGone(f"The bytes of {document.file_name} are gone.")
-    return FileResponse(path, media_type="application/octet-stream", filename=document.file_name)
+        raise FileGone(f"The bytes of {version.file_name} are gone.")
+    return FileResponse(path, media_type="application/octet-stream", filename=version.file_name)
 
 
-@router.get("/{document_id}/pages/{number}", responses=error_responses(DocumentNotFound, PageNotFound))
-def read_page(document_id: RowId, number: PageNumber, session: ReadSession, user: CurrentUser) -> PageOut:
+@router.get(
+    "/{document_id}/pages/{number}",
+    responses=error_responses(DocumentNotFound, PageNotFound, VersionNotFound, VersionPurged),
+)
+def read_page(
+    document_id: RowId,
+    number: PageNumber,
+    query: Annotated[VersionQuery, Query()],
+    session: ReadSession,
+    user: CurrentUser,
+) -> PageOut:
     """The text of one page."""
-    return PageOut.model_validate(service.get_page(session, user, document_id, number))
+    version = service.get_version(session, user, document_id, query.version)
+    return PageOut.model_validate(service.get_page(session, version, number))
 
 
 @router.get(
@@ -144,7 +172,9 @@ def read_page(document_id: RowId, number: PageNumber, session: ReadSession, user
     response_class=Response,
     responses={
         200: {"content": {"image/png": BINARY}, "description": "The page with the span's lines marked."},
-        **error_responses(DocumentNotFound, PageNotFound, PageImageUnavailable),
+        **error_responses(
+            DocumentNotFound, PageNotFound, PageImageUnavailable, VersionNotFound, VersionPurged
+        ),
     },
 )
 def read_page_image(
@@ -156,7 +186,7 @@ def read_page_image(
     user: CurrentUser,
 ) -> Response:
     """A picture of a PDF page; the part of the span start..end on it is marked."""
-    document = service.get_row(session, user, document_id)
-    page = service.get_page(session, user, document_id, number)
-    png = page_images.draw(document, page, services.blobs.path(document.sha256), query)
+    version = service.get_version(session, user, document_id, query.version)
+    page = service.get_page(session, version, number)
+    png = page_images.draw(version, page, services.blobs.path(version.sha256), query)
     return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})

@@ -15,8 +15,9 @@ from app.accounts.service import local_account
 from app.accounts.types import Account
 from app.collections.service import get_or_create
 from app.db import storable
-from app.documents import removal, repository
+from app.documents import removal, repository, versions
 from app.documents.local import Tell, list_files, run_jobs, submit
+from app.documents.sweeping import sweep_services
 from app.services import Services
 from app.tables import Document
 
@@ -28,7 +29,8 @@ LONGEST_FILE_NAME = 1000  # width of `documents.file_name`
 class Difference:
     """What must happen so that the collection equals the folder."""
 
-    new: dict[str, Path]  # digest to file
+    new: list[Path]
+    changed: dict[int, Path]  # document id to the file that now has its name and other bytes
     kept: dict[int, str]  # document id to the name its file has now
     gone: list[int]  # document ids
 
@@ -46,17 +48,18 @@ def sync_folder(services: Services, path: Path, tell: Tell) -> int:
         collection_id = get_or_create(session, user, name)
         documents = repository.list_of_collection(session, user.id, collection_id)
     difference = _compare(files, documents)
-    versions = {document.file_name: document.version for document in documents}
     _forget(services, user, difference.gone)
     _rename(services, difference.kept)
-    submitted = [
-        submit(services, name, file, _name(file, path), version=versions.get(_name(file, path), 0) + 1)
-        for file in difference.new.values()
+    submitted = [submit(services, name, file, _name(file, path)) for file in difference.new]
+    submitted += [
+        submit(services, name, file, _name(file, path), on_existing="replace", document_id=document_id)
+        for document_id, file in difference.changed.items()
     ]
     for outcome in submitted:
         if outcome.error is not None:
             tell(f"{outcome.file_name}: {outcome.error.cause} {outcome.error.next_step}")
     run_jobs(services, [item.document_id for item in submitted if item.document_id is not None], tell)
+    sweep_services(services)  # what new versions replaced
     return collection_id
 
 
@@ -75,14 +78,17 @@ def _compare(files: dict[str, Path], documents: Sequence[Document]) -> Differenc
     for name, file in files.items():
         wanted.setdefault(_sha256(file), name)
     known = {document.sha256: document for document in documents}
+    new = {name: files[name] for digest, name in wanted.items() if digest not in known}
+    gone = {row.file_name: row.id for digest, row in known.items() if digest not in wanted}
     return Difference(
-        new={digest: files[name] for digest, name in wanted.items() if digest not in known},
+        new=[file for name, file in new.items() if name not in gone],
+        changed={gone[name]: file for name, file in new.items() if name in gone},
         kept={
             document.id: wanted[digest]
             for digest, document in known.items()
             if digest in wanted and document.file_name != wanted[digest]
         },
-        gone=[document.id for digest, document in known.items() if digest not in wanted],
+        gone=[document_id for name, document_id in gone.items() if name not in new],
     )
 
 
@@ -90,8 +96,8 @@ def _forget(services: Services, user: Account, document_ids: Sequence[int]) -> N
     if not document_ids:
         return
     with services.sessions.begin() as session:
-        digests = removal.delete_documents(session, user, document_ids)
-    removal.collect_garbage(services.sessions, services.blobs, digests)
+        removal.delete_documents(session, user, document_ids)
+    sweep_services(services)
 
 
 def _rename(services: Services, names: dict[int, str]) -> None:
@@ -100,6 +106,7 @@ def _rename(services: Services, names: dict[int, str]) -> None:
     with services.sessions.begin() as session:
         for document in repository.list_by_ids(session, names):
             document.file_name = names[document.id]
+            versions.rename(session, document)
 
 
 def _name(file: Path, root: Path) -> str:

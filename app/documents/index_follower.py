@@ -1,7 +1,8 @@
 """A thread of the API process that keeps the index near SQL and saves snapshots.
 
 Questions catch up by themselves before they search; this thread makes that a no-op, does the long first
-catch-up after a start without holding up health checks, and decides when a snapshot is worth its writing.
+catch-up after a start without holding up health checks, decides when a snapshot is worth its writing, and
+purges what deletions and new versions leave behind.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from enum import StrEnum
 from sqlalchemy.exc import DBAPIError
 
 from app.documents.index_sync import catch_up
+from app.documents.sweeping import sweep_services
 from app.errors import AppError, ErrorBody
 from app.services import Services
 
@@ -38,6 +40,7 @@ class IndexFollower:
         self._stop = threading.Event()
         self._unsaved_changes = 0
         self._quiet_rounds = 0
+        self._swept = False  # a crash may have left something before this process began
         self._thread = threading.Thread(target=self._follow, name="index-follower", daemon=True)
 
     def start(self) -> None:
@@ -60,8 +63,12 @@ class IndexFollower:
             before = self._services.index.last_change_id
             with self._services.sessions() as session:
                 catch_up(session, self._services.index, encoder_id=self._services.models.ingest.encoder_id)
-            self._note(abs(self._services.index.last_change_id - before))
+            changes = abs(self._services.index.last_change_id - before)
+            self._note(changes)
             self.state, self.problem = IndexState.READY, None
+            if changes or not self._swept:  # only a change can have hidden something
+                sweep_services(self._services)
+                self._swept = True
         except AppError as error:
             self._fail(error.body())
         except (DBAPIError, OSError, RuntimeError, ValueError) as error:

@@ -10,18 +10,19 @@ import threading
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from app.accounts.types import Account
 from app.collections import repository as collections
 from app.documents import index_log, repository
 from app.errors import AppError, CollectionNotFound, DocumentNotFound
-from app.tables import ChunkRow, Document, IndexChangeRow
+from app.tables import ChunkRow, Document, DocumentVersion, IndexChangeRow
 from retrieval.index_store import IndexStore
 from retrieval.types import AccessFilter, Chunk, IndexChange, IndexEntry, LoadChunks
 
-CHANGES_PER_BATCH = 32  # documents whose chunks and vectors are in memory at once
+ADDED_PER_BATCH = 32  # documents whose chunks and vectors are in memory at once
+CHANGES_PER_BATCH = 5000  # deletions carry nothing, so that a collection goes in a few commits
 
 _following = threading.Lock()  # a second caller waits and then finds nothing left to do
 
@@ -78,10 +79,17 @@ def _restart_if_ahead(session: Session, index: IndexStore) -> int:
 
 def _apply_all(session: Session, index: IndexStore) -> int:
     applied = 0
-    while rows := index_log.list_after(session, index.last_change_id, CHANGES_PER_BATCH):
+    while rows := _next_batch(session, index.last_change_id):
         index.apply(_load_changes(session, rows))
         applied += len(rows)
     return applied
+
+
+def _next_batch(session: Session, applied: int) -> Sequence[IndexChangeRow]:
+    """The next changes in order, up to as many additions as fit into memory."""
+    rows = index_log.list_after(session, applied, CHANGES_PER_BATCH)
+    added = [position for position, row in enumerate(rows) if row.action == "add"]
+    return rows if len(added) <= ADDED_PER_BATCH else rows[: added[ADDED_PER_BATCH]]
 
 
 def _load_changes(session: Session, rows: Sequence[IndexChangeRow]) -> list[IndexChange]:
@@ -125,15 +133,22 @@ def load_chunks(session: Session, user: Account) -> LoadChunks:
 
     def load(chunk_ids: Sequence[int]) -> Mapping[int, Chunk]:
         statement = (
-            select(ChunkRow, Document)
+            select(ChunkRow, DocumentVersion)
             .join(Document, Document.id == ChunkRow.document_id)
+            .join(
+                DocumentVersion,
+                and_(
+                    DocumentVersion.document_id == Document.id,
+                    DocumentVersion.number == Document.ready_version,
+                ),
+            )
             .where(
                 ChunkRow.id.in_(list(chunk_ids)),
                 ChunkRow.owner_id == user.id,
                 Document.deleted_at.is_(None),
             )
         )
-        return {row.id: _chunk(row, document) for row, document in session.execute(statement)}
+        return {row.id: _chunk(row, version) for row, version in session.execute(statement)}
 
     return load
 
@@ -160,17 +175,17 @@ def _permitted_documents(
     return owned
 
 
-def _chunk(row: ChunkRow, document: Document) -> Chunk:
+def _chunk(row: ChunkRow, version: DocumentVersion) -> Chunk:
     return Chunk(
         chunk_id=row.id,
         document_id=row.document_id,
         collection_id=row.collection_id,
         text=row.text,
-        file_name=document.file_name,
+        file_name=version.file_name,
         start=row.start,
         end=row.end,
         page_first=row.page_first,
         page_last=row.page_last,
         headings=tuple(row.headings),
-        document_version=document.version,
+        document_version=version.number,
     )

@@ -16,7 +16,9 @@ from typing import Any
 from app.accounts.service import local_account
 from app.collections.service import get_or_create
 from app.documents import repository
+from app.documents.identity import OnExisting
 from app.documents.index_sync import require_encoder
+from app.documents.sweeping import sweep_services
 from app.documents.uploads import UploadOutcome, register
 from app.errors import AppError, InvalidRequest
 from app.jobs.progress import Watch
@@ -62,14 +64,28 @@ class Stopwatch:
         return self.last_s[document_id] - self.first_s[document_id]
 
 
-def ingest_paths(services: Services, paths: Sequence[Path], collection: str, tell: Tell) -> list[Row]:
+def ingest_paths(
+    services: Services,
+    paths: Sequence[Path],
+    collection: str,
+    tell: Tell,
+    *,
+    on_existing: OnExisting = "skip",
+) -> list[Row]:
     """Reads files and folders into a collection; one row for each file, when all of them are done.
 
-    Raises InvalidRequest when a path does not exist or a folder holds no file.
+    `on_existing` is what to do with bytes or names that are there already. Raises InvalidRequest when a path
+    does not exist or a folder holds no file.
     """
     files = [file for path in paths for file in list_files(path)]
-    submitted = [Submitted(str(file), submit(services, collection, file, file.name)) for file in files]
+    submitted = [
+        Submitted(str(file), submit(services, collection, file, file.name, on_existing=on_existing))
+        for file in files
+    ]
+    for item in submitted:
+        _tell_offer(item, tell)
     stopwatch = run_jobs(services, _document_ids(submitted), tell)
+    sweep_services(services)
     return _rows(services, submitted, stopwatch)
 
 
@@ -85,8 +101,23 @@ def list_files(path: Path) -> list[Path]:
     return files
 
 
+def _tell_offer(item: Submitted, tell: Tell) -> None:
+    """Says that a file with a known name could have been a new version."""
+    if item.outcome.same_name_as is not None:
+        tell(
+            f"{item.outcome.file_name}: document {item.outcome.same_name_as} has this name and other content;"
+            " --on-existing replace makes it a new version of that document."
+        )
+
+
 def submit(
-    services: Services, collection: str, file: Path, file_name: str, *, version: int = 1
+    services: Services,
+    collection: str,
+    file: Path,
+    file_name: str,
+    *,
+    on_existing: OnExisting = "skip",
+    document_id: int | None = None,
 ) -> UploadOutcome:
     """Stores one file and queues its job; a refusal is part of the outcome."""
     with services.sessions.begin() as session:
@@ -96,7 +127,14 @@ def submit(
         with file.open("rb") as stream:
             staged = services.blobs.stage(stream, services.settings.max_upload_bytes)
         return register(
-            services.sessions, services.blobs, user, collection_id, file_name, staged, version=version
+            services.sessions,
+            services.blobs,
+            user,
+            collection_id,
+            file_name,
+            staged,
+            on_existing=on_existing,
+            document_id=document_id,
         )
     except AppError as error:
         return UploadOutcome(file_name, "rejected", error=error)

@@ -18,7 +18,7 @@ from app.errors import AppError, InvalidRequest
 
 MAX_FIELD_BYTES = 1000
 FILES_FIELD = "files"
-COLLECTION_FIELD = "collection_id"
+FIELDS = frozenset({"collection_id", "document_id", "on_existing"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class MultipartReceiver:
             self._error = error
 
     def _field_begin(self, name: str) -> None:
-        if name != COLLECTION_FIELD:
+        if name not in FIELDS:
             raise _unknown_field(name)
         self._field_name, self._field_value = name, bytearray()
 
@@ -172,5 +172,7 @@ def _malformed(why: str) -> InvalidRequest:
 
 def _unknown_field(name: str) -> InvalidRequest:
     return InvalidRequest(
-        f"Unknown form field {name!r}.", next_step="Send `files` and optionally `collection_id`.", field=name
+        f"Unknown form field {name!r}.",
+        next_step=f"Send `files` and, where needed, {', '.join(sorted(FIELDS))}.",
+        field=name,
     )

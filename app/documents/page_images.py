@@ -8,7 +8,7 @@ from pathlib import Path
 from app.documents.schemas import PageImageQuery
 from app.documents.storing import unpack_boxes
 from app.errors import InvalidRequest, PageImageUnavailable
-from app.tables import Document, DocumentPage
+from app.tables import DocumentPage, DocumentVersion
 from ingest.errors import IngestError
 from ingest.pdf_pages import merge_line_boxes, render_page
 
@@ -22,17 +22,17 @@ AT_ONCE = 2  # every picture is drawn in a process of its own
 _rendering = threading.BoundedSemaphore(AT_ONCE)
 
 
-def draw(document: Document, page: DocumentPage, file: Path, query: PageImageQuery) -> bytes:
+def draw(version: DocumentVersion, page: DocumentPage, file: Path, query: PageImageQuery) -> bytes:
     """PNG of the page with the part of the span that lies on it marked, line by line.
 
     A span that cannot be located marks nothing: a wrong mark is worse than none. Raises
     PageImageUnavailable for anything but a PDF whose bytes are there and can be drawn.
     """
-    if document.media_type != PDF:
-        raise PageImageUnavailable(f"{document.file_name} is not a PDF.")
+    if version.media_type != PDF:
+        raise PageImageUnavailable(f"{version.file_name} is not a PDF.")
     if not file.exists():
         raise PageImageUnavailable(
-            f"The bytes of {document.file_name} are gone.", next_step="Upload the file again."
+            f"The bytes of {version.file_name} are gone.", next_step="Upload the file again."
         )
     boxes = _boxes(page, query)
     try:

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.orm import Session
 
 from app.accounts.types import Account
 from app.collections.service import require
-from app.documents.multipart import COLLECTION_FIELD, MultipartReceiver, ReceivedFile
+from app.documents import service
+from app.documents.identity import OnExisting
+from app.documents.multipart import MultipartReceiver, ReceivedFile
 from app.documents.schemas import UploadedFile, UploadResult
 from app.documents.uploads import UploadOutcome, register
 from app.errors import AppError, InvalidRequest
 from app.schemas import RowId
 from app.services import Services
 
-COLLECTION_ID: TypeAdapter[int] = TypeAdapter(RowId)
+Field = TypeVar("Field")
+
+
+@dataclass(frozen=True, slots=True)
+class UploadForm:
+    """The fields beside the files of an upload."""
+
+    collection_id: int | None
+    document_id: int | None
+    on_existing: OnExisting
+
+
+ROW_ID: TypeAdapter[int] = TypeAdapter(RowId)
+ON_EXISTING: TypeAdapter[OnExisting] = TypeAdapter(OnExisting)
 
 
 @asynccontextmanager
@@ -40,11 +58,14 @@ async def receive_upload(request: Request, services: Services) -> AsyncIterator[
 
 
 def register_all(services: Services, user: Account, received: MultipartReceiver) -> list[UploadOutcome]:
-    """One outcome for each file; raises InvalidRequest or CollectionNotFound for the upload as a whole."""
-    collection_id = _collection_id(received.fields.get(COLLECTION_FIELD))
+    """One outcome for each file.
+
+    Raises InvalidRequest, CollectionNotFound or DocumentNotFound for the upload as a whole.
+    """
+    form = _form(received)
     with services.sessions.begin() as session:
-        collection_id = require(session, user, collection_id)
-    return [_register(services, user, collection_id, file) for file in received.files]
+        collection_id = _collection_of(session, user, form)
+    return [_register(services, user, collection_id, form, file) for file in received.files]
 
 
 def upload_result(outcomes: Sequence[UploadOutcome]) -> UploadResult:
@@ -63,26 +84,60 @@ def _shown(outcome: UploadOutcome) -> UploadedFile:
         document_id=outcome.document_id,
         job_id=outcome.job_id,
         status=outcome.status,
+        version=outcome.version,
+        same_name_as=outcome.same_name_as,
         error=None if outcome.error is None else outcome.error.body(),
     )
 
 
-def _register(services: Services, user: Account, collection_id: int, file: ReceivedFile) -> UploadOutcome:
+def _register(
+    services: Services, user: Account, collection_id: int, form: UploadForm, file: ReceivedFile
+) -> UploadOutcome:
     try:
         if file.staged is None:
             raise file.error or InvalidRequest("The file did not arrive.")
-        return register(services.sessions, services.blobs, user, collection_id, file.file_name, file.staged)
+        return register(
+            services.sessions,
+            services.blobs,
+            user,
+            collection_id,
+            file.file_name,
+            file.staged,
+            on_existing=form.on_existing,
+            document_id=form.document_id,
+        )
     except AppError as error:
         return UploadOutcome(file.file_name, "rejected", error=error)
 
 
-def _collection_id(text: str | None) -> int | None:
-    """The form field as an id; raises InvalidRequest."""
-    if text is None:
-        return None
+def _collection_of(session: Session, user: Account, form: UploadForm) -> int:
+    """The collection that is named, or that of the document to be replaced, or Default."""
+    if form.document_id is None or form.collection_id is not None:
+        return require(session, user, form.collection_id)
+    return service.get_row(session, user, form.document_id).collection_id
+
+
+def _form(received: MultipartReceiver) -> UploadForm:
+    """The fields with their types; raises InvalidRequest."""
+    fields = received.fields
+    form = UploadForm(
+        collection_id=_field(ROW_ID, fields, "collection_id"),
+        document_id=_field(ROW_ID, fields, "document_id"),
+        on_existing=_field(ON_EXISTING, fields, "on_existing") or "skip",
+    )
+    if form.document_id is not None and (form.on_existing != "replace" or len(received.files) != 1):
+        raise InvalidRequest(
+            "`document_id` says which document one file replaces.",
+            next_step="Send one file with on_existing=replace, or leave document_id out.",
+            field="document_id",
+        )
+    return form
+
+
+def _field(kind: TypeAdapter[Field], fields: Mapping[str, str], name: str) -> Field | None:
     try:
-        return COLLECTION_ID.validate_python(text)
+        return kind.validate_python(fields[name]) if name in fields else None
     except ValidationError as error:
         raise InvalidRequest(
-            f"collection_id {text[:50]!r} is not an id of a collection.", field=COLLECTION_FIELD
+            f"{name} {fields[name][:50]!r}: {error.errors()[0]['msg']}.", field=name
         ) from error

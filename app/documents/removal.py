@@ -1,61 +1,88 @@
-"""Deleting documents: one transaction hides and purges, the bytes go after the commit."""
+"""Deleting documents: one transaction hides them from every question; rows and bytes follow right after.
+
+Hiding takes a few statements whatever the documents hold, so that nobody waits for it. What is hidden is
+purged by `app.documents.sweeping`, at once or after a crash by whoever sweeps next.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from sqlalchemy import ColumnElement, delete, insert, literal, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.accounts.types import Account
 from app.db import WriteLock, take_lock
-from app.documents import index_log, repository
+from app.documents import repository
 from app.documents.blobs import BlobStore
 from app.errors import DocumentNotFound
-from app.jobs import repository as jobs
-from app.tables import Document
+from app.tables import Document, IndexChangeRow, Job, utc_now
+
+IDS_A_STATEMENT = 10_000  # below the most parameters that both databases take
 
 
-def delete_document(session: Session, user: Account, document_id: int) -> str:
-    """Purges the document in any state; returns its digest for `collect_garbage` after the commit.
+def delete_document(session: Session, user: Account, document_id: int) -> None:
+    """Hides the document in any state. Raises DocumentNotFound.
 
-    A worker that is busy with it notices that its job is gone and stops. Raises DocumentNotFound.
+    A worker that is busy with it notices that its job is gone and stops.
     """
-    if repository.get(session, user.id, document_id) is None:
+    if not _hide(session, user, Document.id == document_id):
         raise DocumentNotFound(f"There is no document {document_id}.")
-    document = repository.lock(session, document_id)
-    if document is None:  # deleted by another request in between
-        raise DocumentNotFound(f"There is no document {document_id}.")
-    return _purge(session, [document])[0]
 
 
-def delete_documents(session: Session, user: Account, document_ids: Iterable[int]) -> list[str]:
-    """Purges those of the documents that are the user's and still there; returns their digests."""
-    owned = sorted(repository.owned_ids(session, user.id, document_ids))
-    documents = [row for document_id in owned if (row := repository.lock(session, document_id)) is not None]
-    return _purge(session, documents)
+def delete_documents(session: Session, user: Account, document_ids: Iterable[int]) -> int:
+    """Hides those of the documents that are the user's and still there; returns how many."""
+    ids = sorted(set(document_ids))
+    parts = [ids[start : start + IDS_A_STATEMENT] for start in range(0, len(ids), IDS_A_STATEMENT)]
+    return sum(_hide(session, user, Document.id.in_(part)) for part in parts)
 
 
-def delete_all_of_collection(session: Session, user: Account, collection_id: int) -> list[str]:
-    """Purges every document of the collection; returns their digests."""
-    rows = repository.list_of_collection(session, user.id, collection_id)
-    return delete_documents(session, user, [row.id for row in rows])
+def delete_all_of_collection(session: Session, user: Account, collection_id: int) -> int:
+    """Hides every document of the collection; returns how many."""
+    return _hide(session, user, Document.collection_id == collection_id)
 
 
 def collect_garbage(sessions: sessionmaker[Session], blobs: BlobStore, digests: Iterable[str]) -> None:
-    """Removes the bytes that no live document uses; `footnote doctor` finds what a crash leaves here."""
+    """Removes the bytes that no live document uses."""
     with sessions.begin() as session:
         take_lock(session, WriteLock.BLOBS)
-        for sha256 in digests:
-            if not repository.sha256_in_use(session, sha256):
-                blobs.delete(sha256)
+        remove_unused(session, blobs, digests)
 
 
-def _purge(session: Session, documents: Sequence[Document]) -> list[str]:
-    """All rows are locked before the index log is: two deletions can never wait for each other."""
-    for document in documents:
-        jobs.delete_of_document(session, document.id)
-        repository.purge_content(session, document.id)
-        repository.mark_deleted(session, document.id)
-    for document in documents:
-        index_log.append(session, document.owner_id, document.id, "delete")
-    return [document.sha256 for document in documents]
+def remove_unused(session: Session, blobs: BlobStore, digests: Iterable[str]) -> None:
+    """The same inside a transaction that holds the BLOBS lock: an upload of these bytes waits meanwhile."""
+    for sha256 in digests:
+        if not repository.sha256_in_use(session, sha256):
+            blobs.delete(sha256)
+
+
+def _hide(session: Session, user: Account, which: ColumnElement[bool]) -> int:
+    """The index log comes last, after every row is locked: two deletions can never wait for each other."""
+    now = utc_now()
+    live = repository.live_statement(user.id).where(which)
+    session.execute(live.with_only_columns(Document.id).order_by(Document.id).with_for_update()).all()
+    hidden = session.execute(
+        update(Document)
+        .where(Document.owner_id == user.id, Document.deleted_at.is_(None), which)
+        .values(deleted_at=now)
+        .returning(Document.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    if not hidden:
+        return 0
+    gone = select(Document.owner_id, Document.id).where(
+        Document.owner_id == user.id, Document.deleted_at == now, which
+    )
+    session.execute(
+        delete(Job)
+        .where(Job.document_id.in_(gone.with_only_columns(Document.id)))
+        .execution_options(synchronize_session=False)
+    )
+    take_lock(session, WriteLock.INDEX_LOG)
+    changes = gone.add_columns(literal("delete"), literal(now, IndexChangeRow.created_at.type))
+    session.execute(
+        insert(IndexChangeRow).from_select(
+            ["owner_id", "document_id", "action", "created_at"], changes.order_by(Document.id)
+        )
+    )
+    return len(hidden)

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from app.tables import ChunkRow, Document, DocumentPage, Job, VectorRow, utc_now
+from app.tables import ChunkRow, Document, DocumentPage, DocumentVersion, Job, VectorRow
 
 Status = Literal["queued", "processing", "ready", "failed"]
+
+BYTES_NEEDED = (
+    Document.deleted_at.is_(None),
+    DocumentVersion.purged_at.is_(None),
+    DocumentVersion.state != "dropped",
+)
 
 
 def live_statement(owner_id: int) -> Select[Document]:
@@ -32,18 +38,55 @@ def lock(session: Session, document_id: int) -> Document | None:
 
 
 def get_by_sha256(session: Session, collection_id: int, sha256: str) -> Document | None:
+    """The oldest document of the collection whose newest or answering version has these bytes."""
+    answering = select(DocumentVersion.document_id).where(
+        DocumentVersion.sha256 == sha256, DocumentVersion.state == "current"
+    )
     return session.scalar(
-        select(Document).where(
+        select(Document)
+        .where(
             Document.collection_id == collection_id,
-            Document.sha256 == sha256,
+            or_(Document.sha256 == sha256, Document.id.in_(answering)),
             Document.deleted_at.is_(None),
         )
+        .order_by(Document.id)
+        .limit(1)
+    )
+
+
+def get_by_name(session: Session, collection_id: int, file_name: str) -> Document | None:
+    """The newest document of the collection with this file name."""
+    return session.scalar(
+        select(Document)
+        .where(
+            Document.collection_id == collection_id,
+            Document.file_name == file_name,
+            Document.deleted_at.is_(None),
+        )
+        .order_by(Document.id.desc())
+        .limit(1)
     )
 
 
 def sha256_in_use(session: Session, sha256: str) -> bool:
-    statement = select(Document.id).where(Document.sha256 == sha256, Document.deleted_at.is_(None)).limit(1)
+    """Whether a live document needs these bytes, for its newest version or for one that is kept."""
+    statement = (
+        select(DocumentVersion.id)
+        .join(Document, Document.id == DocumentVersion.document_id)
+        .where(DocumentVersion.sha256 == sha256, *BYTES_NEEDED)
+        .limit(1)
+    )
     return session.scalar(statement) is not None
+
+
+def used_digests(session: Session) -> dict[str, int]:
+    """The SHA-256 of every file that must be stored, with its size in bytes."""
+    statement = (
+        select(DocumentVersion.sha256, DocumentVersion.size_bytes)
+        .join(Document, Document.id == DocumentVersion.document_id)
+        .where(*BYTES_NEEDED)
+    )
+    return dict(session.execute(statement).all())
 
 
 def list_page(
@@ -88,22 +131,24 @@ def latest_jobs(session: Session, document_ids: Sequence[int]) -> dict[int, Job]
     return {job.document_id: job for job in session.scalars(select(Job).where(Job.id.in_(newest)))}
 
 
-def get_page(session: Session, document_id: int, number: int) -> DocumentPage | None:
+def get_page(session: Session, document_id: int, version: int, number: int) -> DocumentPage | None:
     return session.scalar(
-        select(DocumentPage).where(DocumentPage.document_id == document_id, DocumentPage.number == number)
+        select(DocumentPage).where(
+            DocumentPage.document_id == document_id,
+            DocumentPage.version == version,
+            DocumentPage.number == number,
+        )
     )
 
 
-def purge_content(session: Session, document_id: int) -> None:
-    """Removes pages, chunks and vectors."""
+def purge_content(session: Session, document_id: int, version: int) -> None:
+    """Removes the document's chunks and vectors, whatever version they are of, and this version's pages."""
     chunk_ids = select(ChunkRow.id).where(ChunkRow.document_id == document_id)
     session.execute(delete(VectorRow).where(VectorRow.chunk_id.in_(chunk_ids)))
     session.execute(delete(ChunkRow).where(ChunkRow.document_id == document_id))
-    session.execute(delete(DocumentPage).where(DocumentPage.document_id == document_id))
-
-
-def mark_deleted(session: Session, document_id: int) -> None:
-    session.execute(update(Document).where(Document.id == document_id).values(deleted_at=utc_now()))
+    session.execute(
+        delete(DocumentPage).where(DocumentPage.document_id == document_id, DocumentPage.version == version)
+    )
 
 
 def count_by_status(session: Session) -> dict[str, int]:

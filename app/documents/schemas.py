@@ -21,6 +21,7 @@ DOCUMENT_EXAMPLE: dict[str, Any] = {
     "size_bytes": 48213,
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "version": 1,
+    "ready_version": 1,
     "status": "ready",
     "progress": None,
     "page_count": 12,
@@ -38,6 +39,8 @@ UPLOAD_EXAMPLE: dict[str, Any] = {
             "document_id": 17,
             "job_id": 23,
             "status": "queued",
+            "version": 1,
+            "same_name_as": None,
             "error": None,
         }
     ]
@@ -61,7 +64,12 @@ class DocumentOut(ResponseModel):
     media_type: str | None
     size_bytes: int
     sha256: str
-    version: int
+    version: int = Field(
+        description="The newest version, which name, size, digest, status and error describe."
+    )
+    ready_version: int | None = Field(
+        description="The version that answers questions; null until one is read."
+    )
     status: DocumentStatus
     progress: JobProgressOut | None = None
     page_count: int | None
@@ -96,6 +104,10 @@ class UploadedFile(ResponseModel):
     document_id: int | None
     job_id: int | None
     status: Literal["queued", "duplicate", "rejected"]
+    version: int | None = None
+    same_name_as: int | None = Field(
+        None, description="A document of this name with other bytes: this file could be its next version."
+    )
     error: ErrorBody | None
 
 
@@ -134,8 +146,14 @@ class PageOut(ResponseModel):
     end: int
 
 
-class PageImageQuery(RequestModel):
-    """Which span to mark, in character offsets of the document, and how large to draw."""
+class VersionQuery(RequestModel):
+    """Which version to read; without it the one that answers questions."""
+
+    version: int | None = Field(None, ge=1, le=2**31 - 1)
+
+
+class PageImageQuery(VersionQuery):
+    """Which span to mark, in character offsets of the version's text, and how large to draw."""
 
     start: int | None = Field(None, ge=0, le=2**31 - 1)
     end: int | None = Field(None, ge=0, le=2**31 - 1)

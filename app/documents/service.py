@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from sqlalchemy.orm import Session
 
 from app.accounts.types import Account
 from app.collections.service import require
-from app.documents import repository, uploads
+from app.documents import repository, uploads, versions
+from app.documents.file_names import clean_file_name
 from app.documents.schemas import CancelResult, DocumentList, DocumentOut, DocumentQuery, RetryResult
-from app.errors import Conflict, DocumentNotFound, NotFound
+from app.documents.version_schemas import (
+    CheckedFile,
+    FileCheck,
+    FileCheckResult,
+    FileToCheck,
+    VersionList,
+    VersionOut,
+)
+from app.errors import AppError, Conflict, DocumentNotFound, NotFound
 from app.jobs import cancelling
 from app.jobs.schemas import JobProgressOut
-from app.tables import Document, DocumentPage, Job
+from app.tables import Document, DocumentPage, DocumentVersion, Job
 
 
 class PageNotFound(NotFound):
     code = "page_not_found"
     default_next_step = "Read `page_count` of the document."
+
+
+class VersionNotFound(NotFound):
+    code = "version_not_found"
+    default_next_step = "List versions with GET /v1/documents/{id}/versions."
+
+
+class VersionPurged(AppError):
+    """This version was replaced, and its pages and bytes are no longer kept."""
+
+    status_code = 410
+    code = "version_purged"
+    default_next_step = "Read the words that the citation keeps, or the version that answers now."
 
 
 def get_row(session: Session, user: Account, document_id: int) -> Document:
@@ -69,13 +92,74 @@ def cancel(session: Session, user: Account, document_id: int) -> CancelResult:
     return CancelResult(document_id=document.id, cancelled=cancelling.cancel(session, document))
 
 
-def get_page(session: Session, user: Account, document_id: int, number: int) -> DocumentPage:
-    """Raises DocumentNotFound or PageNotFound."""
+def get_version(session: Session, user: Account, document_id: int, number: int | None) -> DocumentVersion:
+    """That version; without a number the one that answers, or the newest where none has been read.
+
+    Raises DocumentNotFound, VersionNotFound, or VersionPurged when its pages and bytes are gone.
+    """
     document = get_row(session, user, document_id)
-    page = repository.get_page(session, document.id, number)
+    found = versions.get(session, document_id, number or document.ready_version or document.version)
+    if found is None:
+        raise VersionNotFound(f"Document {document_id} has no version {number}.")
+    if found.purged_at is not None:
+        raise VersionPurged(
+            f"Version {found.number} of {found.file_name} was replaced and its bytes are no longer kept.",
+            ready_version=document.ready_version,
+        )
+    return found
+
+
+def get_page(session: Session, version: DocumentVersion, number: int) -> DocumentPage:
+    """Raises PageNotFound."""
+    page = repository.get_page(session, version.document_id, version.number, number)
     if page is None:
-        raise PageNotFound(f"Document {document_id} has no page {number}.")
+        raise PageNotFound(f"Document {version.document_id} has no page {number}.")
     return page
+
+
+def list_versions(session: Session, user: Account, document_id: int) -> VersionList:
+    """Every version that was not given up, newest first."""
+    document = get_row(session, user, document_id)
+    rows = versions.list_of(session, document.id)
+    return VersionList(items=[VersionOut.model_validate(row) for row in rows])
+
+
+def drop_version(session: Session, user: Account, document_id: int) -> DocumentOut:
+    """Gives up the version that waits, is being read or has failed; the ready one stays.
+
+    Raises Conflict when there is no such version, or none to stay.
+    """
+    document = repository.lock(session, get_row(session, user, document_id).id)
+    if document is None:
+        raise DocumentNotFound(f"There is no document {document_id}.")
+    if not versions.go_back(session, document):
+        raise Conflict(
+            f"Document {document_id} has no version that could be given up for another.",
+            next_step="Delete the document, or upload its next version with on_existing=replace.",
+        )
+    session.flush()
+    return _shown(session, [document])[0]
+
+
+def check_files(session: Session, user: Account, asked: FileCheck) -> FileCheckResult:
+    """What the collection knows of each file, found by digest and name alone."""
+    collection_id = require(session, user, asked.collection_id)
+    return FileCheckResult(files=[_checked(session, collection_id, file) for file in asked.files])
+
+
+def _checked(session: Session, collection_id: int, file: FileToCheck) -> CheckedFile:
+    name = clean_file_name(file.file_name)
+    same_bytes = repository.get_by_sha256(session, collection_id, file.sha256)
+    found = same_bytes or repository.get_by_name(session, collection_id, name)
+    match: Literal["none", "same_bytes", "same_name"] = "same_bytes" if same_bytes else "same_name"
+    return CheckedFile(
+        file_name=name,
+        match="none" if found is None else match,
+        document_id=None if found is None else found.id,
+        document_name=None if found is None else found.file_name,
+        version=None if found is None else found.version,
+        status=None if found is None else found.status,  # type: ignore[arg-type]  # checked by pydantic
+    )
 
 
 def _shown(session: Session, rows: Sequence[Document]) -> list[DocumentOut]:

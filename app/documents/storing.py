@@ -1,4 +1,4 @@
-"""Writes one ingested document: pages, chunks, vectors, the `ready` status and the index change.
+"""Writes one ingested version: pages, chunks, vectors, the `ready` status and the index change.
 
 The caller owns the transaction, and guards it with the job's lease: all of it happens, or none.
 """
@@ -15,7 +15,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from app.db import storable
-from app.documents import index_log, repository
+from app.documents import index_log, repository, versions
 from app.tables import ChunkRow, Document, DocumentPage, VectorRow
 from ingest.types import ChunkDraft, IngestedDocument, Page
 
@@ -23,11 +23,12 @@ MAX_LABEL = 100  # width of `document_pages.label`
 
 
 def store(session: Session, document: Document, ingested: IngestedDocument, encoder_id: str) -> None:
-    """Replaces whatever an earlier attempt left, so that running twice stores once."""
-    repository.purge_content(session, document.id)
+    """Takes the place of the version before and of whatever an earlier attempt left: twice stores once."""
+    repository.purge_content(session, document.id, document.version)
     _insert_pages(session, document, ingested)
     _insert_chunks(session, document, ingested, encoder_id)
     _describe(document, ingested)
+    versions.switch(session, document)
     session.flush()
     index_log.append(session, document.owner_id, document.id, "add")
 
@@ -53,6 +54,7 @@ def _page_values(document: Document, page: Page, text: str) -> dict[str, Any]:
     return {
         "owner_id": document.owner_id,
         "document_id": document.id,
+        "version": document.version,
         "number": page.number,
         "label": None if page.label is None else storable(page.label)[:MAX_LABEL],
         "start": page.start,

@@ -8,12 +8,13 @@ from typing import Literal
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.accounts.types import Account
-from app.collections.service import require
+from app.collections.service import hold, require
 from app.db import WriteLock, take_lock
-from app.documents import repository
+from app.documents import repository, versions
 from app.documents.blobs import BlobStore, StagedBlob
+from app.documents.identity import Known, OnExisting, decide
 from app.documents.removal import collect_garbage
-from app.errors import AppError
+from app.errors import AppError, DocumentNotFound
 from app.jobs import repository as jobs
 from app.tables import Document
 
@@ -34,6 +35,8 @@ class UploadOutcome:
     document_id: int | None = None
     job_id: int | None = None
     error: AppError | None = None
+    version: int | None = None
+    same_name_as: int | None = None  # a document that this file could be a new version of
 
 
 def register(
@@ -44,59 +47,84 @@ def register(
     file_name: str,
     staged: StagedBlob,
     *,
-    version: int = 1,
+    on_existing: OnExisting = "skip",
+    document_id: int | None = None,
 ) -> UploadOutcome:
-    """Makes a document and a job of staged bytes, unless the collection has those bytes already.
+    """Makes a document, a version or nothing of staged bytes, before any work; `decide` says which.
 
-    A duplicate of a failed document is tried again instead. Raises FileEmpty, CollectionNotFound or
-    StorageFull, and then keeps nothing.
+    `document_id` names the document that `replace` is about. A duplicate of a failed document is tried
+    again. Raises FileEmpty, CollectionNotFound, DocumentNotFound or StorageFull, and then keeps nothing.
     """
+    published = False
     try:
         if staged.size_bytes == 0:
             raise FileEmpty("The file is empty.")
         with sessions.begin() as session:
             take_lock(session, WriteLock.BLOBS)
             collection_id = require(session, user, collection_id)
-            known = repository.get_by_sha256(session, collection_id, staged.sha256)
-            if known is not None and repository.lock(session, known.id) is not None:
-                return _again(session, blobs, known, file_name, staged)
-            blobs.publish(staged)
-            return _first_time(session, user, collection_id, file_name, staged, version)
+            hold(session, user, collection_id)
+            known = _known(session, user, collection_id, file_name, staged.sha256, document_id)
+            published = not blobs.path(staged.sha256).exists()
+            if published:  # also restores bytes that were lost
+                blobs.publish(staged)
+            decision = decide(known, staged.sha256, on_existing)
+            match decision.action, decision.document:
+                case "skip", Document() as document:
+                    return UploadOutcome(file_name, "duplicate", document.id, version=document.version)
+                case "retry", Document() as document:
+                    job_id = retry(session, document)
+                case "new_version", Document() as document:
+                    job_id = versions.begin(session, document, file_name, staged.sha256, staged.size_bytes)
+                case _:
+                    document, job_id = _first_time(session, user, collection_id, file_name, staged)
+            offer = None if decision.offer is None else decision.offer.id
+            return UploadOutcome(
+                file_name, "queued", document.id, job_id, version=document.version, same_name_as=offer
+            )
     except BaseException:
-        collect_garbage(sessions, blobs, [staged.sha256])
+        if published:
+            collect_garbage(sessions, blobs, [staged.sha256])
         raise
     finally:
         staged.discard()
 
 
 def retry(session: Session, document: Document) -> int:
-    """Queues a failed document again; returns the job's id. It stays the same document."""
+    """Queues a failed document again; returns the job's id. It stays the same document and version."""
     document.status, document.error = "queued", None
     return jobs.enqueue(session, document.owner_id, document.id).id
 
 
+def _known(
+    session: Session, user: Account, collection_id: int, file_name: str, sha256: str, document_id: int | None
+) -> Known:
+    """What there is, each row held until the transaction ends; one deleted meanwhile counts as gone."""
+
+    def held(document: Document | None) -> Document | None:
+        return None if document is None else repository.lock(session, document.id)
+
+    named = None if document_id is None else held(repository.get(session, user.id, document_id))
+    if document_id is not None and (named is None or named.collection_id != collection_id):
+        raise DocumentNotFound(f"There is no document {document_id} in this collection.")
+    return Known(
+        named=named,
+        same_bytes=held(repository.get_by_sha256(session, collection_id, sha256)),
+        same_name=held(repository.get_by_name(session, collection_id, file_name)),
+    )
+
+
 def _first_time(
-    session: Session, user: Account, collection_id: int, file_name: str, staged: StagedBlob, version: int
-) -> UploadOutcome:
+    session: Session, user: Account, collection_id: int, file_name: str, staged: StagedBlob
+) -> tuple[Document, int]:
     document = Document(
         owner_id=user.id,
         collection_id=collection_id,
         file_name=file_name,
         sha256=staged.sha256,
         size_bytes=staged.size_bytes,
-        version=version,
+        copy=versions.free_copy(session, collection_id, staged.sha256),
     )
     session.add(document)
     session.flush()
-    job = jobs.enqueue(session, user.id, document.id)
-    return UploadOutcome(file_name, "queued", document.id, job.id)
-
-
-def _again(
-    session: Session, blobs: BlobStore, known: Document, file_name: str, staged: StagedBlob
-) -> UploadOutcome:
-    if not blobs.path(staged.sha256).exists():  # the bytes were lost: this upload restores them
-        blobs.publish(staged)
-    if known.status == "failed":
-        return UploadOutcome(file_name, "queued", known.id, retry(session, known))
-    return UploadOutcome(file_name, "duplicate", known.id)
+    versions.add_first(session, document)
+    return document, jobs.enqueue(session, user.id, document.id).id

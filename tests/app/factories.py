@@ -9,6 +9,7 @@ from app.accounts.types import Account
 from app.collections.service import get_or_create
 from app.db import Sessions
 from app.documents.blobs import BlobStore
+from app.documents.identity import OnExisting
 from app.documents.uploads import UploadOutcome, register
 from app.tables import User
 from ingest.types import ChunkDraft, IngestedDocument, Page, ParsedDocument, QualityReport
@@ -25,11 +26,22 @@ def upload(
     *,
     file_name: str = "a.txt",
     collection: str = "Default",
+    on_existing: OnExisting = "skip",
+    document_id: int | None = None,
 ) -> UploadOutcome:
     with sessions.begin() as session:
         collection_id = get_or_create(session, user, collection)
     staged = blobs.stage(io.BytesIO(data), LIMIT_BYTES)
-    return register(sessions, blobs, user, collection_id, file_name, staged)
+    return register(
+        sessions,
+        blobs,
+        user,
+        collection_id,
+        file_name,
+        staged,
+        on_existing=on_existing,
+        document_id=document_id,
+    )
 
 
 def ingested(passages: Sequence[str]) -> IngestedDocument:

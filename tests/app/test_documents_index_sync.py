@@ -16,7 +16,7 @@ from app.documents.blobs import BlobStore
 from app.documents.index_sync import EncoderMismatch, access_filter, catch_up, load_chunks, require_encoder
 from app.errors import CollectionNotFound, DocumentNotFound
 from app.jobs.queue import JobQueue, RetryPolicy
-from app.tables import ChunkRow, VectorRow
+from app.tables import ChunkRow, Document, VectorRow
 from retrieval.index_store import IndexStore
 from tests.app.factories import ingested, second_user, upload
 from tests.fakes import DIMENSION, hash_encode
@@ -56,7 +56,8 @@ def delete(sessions: Sessions, user: Account, document_id: int) -> None:
 
 def agree(sessions: Sessions, index: IndexStore) -> bool:
     with sessions() as session:
-        ids = frozenset(session.scalars(select(ChunkRow.id)))
+        live = select(ChunkRow.id).join(Document).where(Document.deleted_at.is_(None))
+        ids = frozenset(session.scalars(live))
     return index.chunk_ids() == {"dense": ids, "bm25": ids}
 
 
@@ -96,7 +97,7 @@ def test_many_changes_are_applied_in_batches(
     index: IndexStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(index_sync, "CHANGES_PER_BATCH", 2)
+    monkeypatch.setattr(index_sync, "ADDED_PER_BATCH", 2)
     documents = [ready(sessions, blobs, user, queue, f"text {n}") for n in range(5)]
     delete(sessions, user, documents[0])
     delete(sessions, user, documents[3])

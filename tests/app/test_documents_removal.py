@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import threading
@@ -14,12 +15,23 @@ from sqlalchemy.orm import Session
 from app.accounts.types import Account
 from app.collections import service as collections
 from app.db import Sessions
-from app.documents import removal, uploads
+from app.documents import removal, repository, sweeping, uploads
 from app.documents.blobs import BlobStore, StorageFull
+from app.documents.index_sync import load_chunks
+from app.documents.sweeping import Swept, sweep
 from app.documents.uploads import FileEmpty, register
 from app.errors import CollectionNotFound, Conflict, DocumentNotFound
 from app.jobs.queue import JobQueue, RetryPolicy
-from app.tables import ChunkRow, Collection, Document, DocumentPage, IndexChangeRow, Job, VectorRow
+from app.tables import (
+    ChunkRow,
+    Collection,
+    Document,
+    DocumentPage,
+    DocumentVersion,
+    IndexChangeRow,
+    Job,
+    VectorRow,
+)
 from tests.app.factories import LIMIT_BYTES, ingested, second_user, upload
 
 
@@ -30,8 +42,8 @@ def count(sessions: Sessions, table: type) -> int:
 
 def delete(sessions: Sessions, blobs: BlobStore, user: Account, document_id: int) -> None:
     with sessions.begin() as session:
-        sha256 = removal.delete_document(session, user, document_id)
-    removal.collect_garbage(sessions, blobs, [sha256])
+        removal.delete_document(session, user, document_id)
+    sweep(sessions, blobs, keep_versions=3)
 
 
 def complete(sessions: Sessions) -> None:
@@ -87,20 +99,65 @@ def test_an_upload_restores_lost_bytes(sessions: Sessions, blobs: BlobStore, use
     assert list(blobs.digests()) == [digest]
 
 
-def test_deletion_purges_everything_in_one_transaction(
+def test_deletion_hides_in_one_transaction_and_a_sweep_leaves_nothing(
     sessions: Sessions, blobs: BlobStore, user: Account
 ) -> None:
     document_id = upload(sessions, blobs, user, b"x").document_id
     assert document_id is not None
     complete(sessions)
-    delete(sessions, blobs, user, document_id)
-    assert [count(sessions, table) for table in (DocumentPage, ChunkRow, VectorRow, Job)] == [0] * 4
+    with sessions() as session:
+        chunk_ids = session.scalars(select(ChunkRow.id)).all()
+    with sessions.begin() as session:
+        removal.delete_document(session, user, document_id)
+    with sessions() as session:
+        assert repository.get(session, user.id, document_id) is None
+        assert load_chunks(session, user)(chunk_ids) == {}
+    assert sweep(sessions, blobs, keep_versions=3) == Swept(documents=1)
+    left = (Document, DocumentVersion, DocumentPage, ChunkRow, VectorRow, Job)
+    assert [count(sessions, table) for table in left] == [0] * 6
     with sessions() as session:
         actions = session.scalars(select(IndexChangeRow.action).order_by(IndexChangeRow.id)).all()
-        assert session.get_one(Document, document_id).deleted_at is not None
     assert (actions, list(blobs.digests())) == (["add", "delete"], [])
     with pytest.raises(DocumentNotFound):
         delete(sessions, blobs, user, document_id)
+
+
+def test_a_sweep_that_was_killed_after_the_bytes_goes_on(
+    sessions: Sessions, blobs: BlobStore, user: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    document_id = upload(sessions, blobs, user, b"x").document_id
+    with monkeypatch.context() as patch:
+        patch.setattr(sweeping, "_purge", killed)
+        with pytest.raises(KeyboardInterrupt):
+            delete(sessions, blobs, user, document_id or 0)
+    assert sweep(sessions, blobs, keep_versions=3) == Swept(documents=1)
+    assert (list(blobs.digests()), count(sessions, Document)) == ([], 0)
+
+
+def test_an_upload_into_a_collection_that_is_being_deleted_is_refused_or_goes_with_it(
+    sessions: Sessions, blobs: BlobStore, user: Account
+) -> None:
+    for number in range(6):
+        with sessions.begin() as session:
+            collection_id = collections.get_or_create(session, user, f"Short-lived {number}")
+
+        def remove(gone: int = collection_id) -> None:
+            with sessions.begin() as session:
+                collections.delete(session, user, gone)
+
+        def add(gone: int = collection_id, data: bytes = b"%d" % number) -> None:
+            staged = blobs.stage(io.BytesIO(data), LIMIT_BYTES)
+            with contextlib.suppress(CollectionNotFound):
+                register(sessions, blobs, user, gone, "a.txt", staged)
+
+        with ThreadPoolExecutor(2) as pool:
+            for future in [pool.submit(remove), pool.submit(add)]:
+                future.result()
+    sweep(sessions, blobs, keep_versions=3)
+    assert (count(sessions, Document), list(blobs.digests()), count(sessions, Collection)) == (0, [], 1)
 
 
 def test_somebody_elses_document_cannot_be_deleted(
@@ -158,11 +215,15 @@ def test_a_collection_goes_with_its_documents(sessions: Sessions, blobs: BlobSto
     complete(sessions)
     with sessions.begin() as session:
         collection_id = collections.get_or_create(session, user, "Other")
-        digests = collections.delete(session, user, collection_id)
-    removal.collect_garbage(sessions, blobs, digests)
+        collections.delete(session, user, collection_id)
+        assert [c.name for c in collections.list_all(session, user)] == ["Default"]
+        assert collections.get_or_create(session, user, "Other") != collection_id
+    with sessions() as session:
+        assert session.scalars(repository.live_statement(user.id)).one().id == kept.document_id
+    assert sweep(sessions, blobs, keep_versions=3) == Swept(documents=3, collections=1)
     with sessions() as session:
         assert session.scalars(select(Document.id)).all() == [kept.document_id]
-        assert session.scalars(select(Collection.name)).all() == ["Default"]
+        assert session.scalars(select(Collection.name)).all() == ["Default", "Other"]
     assert len(list(blobs.digests())) == 1
     assert count(sessions, ChunkRow) == 2
 

@@ -14,6 +14,7 @@ from app.db import Sessions
 from app.documents import index_log, removal
 from app.documents import repository as documents
 from app.documents.blobs import BlobStore
+from app.documents.sweeping import sweep
 from app.jobs import cancelling
 from app.jobs import queue as queue_module
 from app.jobs.failures import Failure
@@ -351,6 +352,7 @@ def test_completion_and_deletion_at_once_never_leave_chunks(
         document_id = upload(sessions, blobs, user, b"%d" % number).document_id
         assert document_id is not None
         _race(sessions, queue, user, document_id)
+    assert sweep(sessions, blobs, keep_versions=3).documents == 8
     assert (count(sessions, ChunkRow), count(sessions, VectorRow), count(sessions, Job)) == (0, 0, 0)
 
 
