@@ -29,10 +29,12 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as
 def main() -> None:
     """Entry point: expected failures are two plain lines and exit code 2, never a traceback."""
     from app.evals.commands import evals_app
+    from app.gate.commands import gate_app
     from app.jobs.commands import jobs_app
 
     app.add_typer(jobs_app, name="jobs", help="What is being read; stop it or try it again.")
     app.add_typer(evals_app, name="eval", help="Measure answers, retrieval and claims; list the runs.")
+    app.add_typer(gate_app, name="gate", help="The evidence threshold of a collection: show, set, calibrate.")
     try:
         app()
     except AppError as error:

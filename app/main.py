@@ -23,6 +23,7 @@ from app.errors import ErrorBody
 from app.evals.endpoints import router as evals
 from app.evals.sets.case_endpoints import router as eval_cases
 from app.evals.sets.endpoints import router as eval_sets
+from app.gate.endpoints import router as gate
 from app.jobs.endpoints import router as jobs
 from app.metrics import Metrics
 from app.middleware import ObserveRequests
@@ -61,6 +62,7 @@ def create_app(settings: Settings, build: Callable[[Settings], Services]) -> Fas
     install_error_handlers(app)
     for router in (
         collections,
+        gate,
         documents,
         versions,
         jobs,

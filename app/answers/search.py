@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from app.accounts.types import Account
 from app.documents.index_sync import access_filter, catch_up, load_chunks
 from app.errors import QuestionTooLong
+from app.gate.thresholds import gated, own_thresholds
 from app.services import Services
 from retrieval.searcher import Searcher
 from retrieval.types import AccessFilter, SearchConfig, SearchResult
@@ -49,4 +50,5 @@ def find(
     """
     models = services.models
     searcher = Searcher(services.index, models.ingest.encode, models.score_pairs, load_chunks(session, user))
-    return searcher.search(question, access, config, carried)
+    result = searcher.search(question, access, config, carried)
+    return gated(result, own_thresholds(session, access), config) if config.own_thresholds else result

@@ -1,0 +1,54 @@
+"""`/v1/collections/{id}/gate`: the evidence threshold of a collection, and its calibration."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from app.dependencies import AppServices, CurrentUser, ReadSession, WriteSession
+from app.error_responses import error_responses
+from app.errors import CollectionNotFound
+from app.evals.sets import repository as eval_sets
+from app.evals.sets import service as eval_set_service
+from app.evals.sets.errors import EvalSetNotFound
+from app.gate import service
+from app.gate.schemas import CalibrateRequest, GateChange, GateOut
+from app.schemas import RowId
+
+router = APIRouter(prefix="/v1/collections/{collection_id}/gate", tags=["collections"])
+
+
+@router.get("", responses=error_responses(CollectionNotFound))
+def read(collection_id: RowId, services: AppServices, session: ReadSession, user: CurrentUser) -> GateOut:
+    """The threshold in force, and both error rates over all thresholds as last measured."""
+    return service.gate_of(services, session, user, service.require_collection(session, user, collection_id))
+
+
+@router.put("", responses=error_responses(CollectionNotFound))
+def change(
+    collection_id: RowId, body: GateChange, services: AppServices, session: WriteSession, user: CurrentUser
+) -> GateOut:
+    """Puts a threshold in force for this collection, or the default again."""
+    collection = service.require_collection(session, user, collection_id)
+    collection.evidence_threshold = body.threshold
+    return service.gate_of(services, session, user, collection)
+
+
+@router.post(
+    "/calibrate",
+    responses=error_responses(CollectionNotFound, EvalSetNotFound, service.GateNotCalibrated),
+)
+def calibrate(
+    collection_id: RowId, body: CalibrateRequest, services: AppServices, user: CurrentUser
+) -> GateOut:
+    """Asks the ready questions of an eval set; returns when all have been searched, about 0.2 s each.
+
+    The threshold is chosen on half of them and measured on the other half.
+    """
+    with services.sessions() as session:
+        service.require_collection(session, user, collection_id)
+        found = eval_set_service.require(session, user, body.eval_set_id)
+        cases, name = eval_sets.ready_cases(session, found.id), found.name
+    calibration = service.calibrated(services, user, collection_id, cases, body.wanted_false_answers, name)
+    with services.sessions.begin() as session:
+        row = service.keep(session, user, collection_id, calibration, apply=body.apply)
+        return service.gate_of(services, session, user, row)

@@ -1,0 +1,43 @@
+"""The thresholds of collections, and the evidence gate that they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.tables import Collection
+from retrieval.types import AccessFilter, Hit, SearchConfig, SearchResult
+
+
+def own_thresholds(session: Session, access: AccessFilter) -> dict[int, float]:
+    """Thresholds by collection, of those in scope that have their own."""
+    statement = select(Collection.id, Collection.evidence_threshold).where(
+        Collection.id.in_(access.collection_ids), Collection.evidence_threshold.is_not(None)
+    )
+    return {row[0]: row[1] for row in session.execute(statement) if row[1] is not None}
+
+
+def gated(result: SearchResult, own: Mapping[int, float], config: SearchConfig) -> SearchResult:
+    """The result with every passage held against its own collection's threshold.
+
+    The best passage that reaches its threshold opens the gate; without one the best passage says by how much
+    it is short. Pure.
+    """
+    scored = [hit for hit in result.hits if hit.rerank is not None]
+    if not own or not scored:
+        return result
+
+    def threshold(hit: Hit) -> float:
+        return own.get(hit.chunk.collection_id, config.evidence_threshold)
+
+    passing = next((hit for hit in scored if (hit.rerank or 0.0) >= threshold(hit)), None)
+    deciding = passing or scored[0]
+    return replace(
+        result,
+        best_score=deciding.rerank,
+        threshold=threshold(deciding),
+        enough_evidence=passing is not None,
+    )
