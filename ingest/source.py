@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ingest.decode import Decoded
 from ingest.failures import ParseFailure
-from ingest.types import ParseLimits
+from ingest.types import EarlyPage, Heading, ParseLimits
 
 PageProgress = Callable[[int, int], None]
 """Called with (pages done, pages in all)."""
+
+
+def no_early_pages(
+    text: str, headings: Sequence[Heading] = (), table_spans: Sequence[tuple[int, int]] = ()
+) -> None:
+    """For callers that wait for the whole document."""
 
 
 def no_progress(_done: int, _total: int) -> None:
@@ -45,6 +51,7 @@ class Source:
     decoded: Decoded | None = None  # for the families that are text
     limits: ParseLimits = field(default_factory=ParseLimits)
     on_page: PageProgress = no_progress
+    early_page: EarlyPage = no_early_pages  # a page as far as it is known, before the rest is read
     depth: int = 0  # how many containers (archive, mail) this file is inside of
     budget: Budget | None = None  # shared by all files of a container
     password: str | None = field(default=None, repr=False)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,14 @@ class Heading:
     level: int  # 1 is the outermost
     text: str
     start: int
+
+
+class EarlyPage(Protocol):
+    """Called by a parser with a page as far as it is known; offsets count from the page's own start."""
+
+    def __call__(
+        self, text: str, headings: Sequence[Heading] = (), table_spans: Sequence[tuple[int, int]] = ()
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +125,14 @@ class IngestedDocument:
     vectors: NDArray[np.float32]  # [len(chunks), C]
     report: QualityReport
     seconds: dict[str, float] = field(default_factory=dict)  # per stage
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Where the tries of one job find what an earlier one has done."""
+
+    folder: Path  # exists
+    vectors: Path  # file inside it, named by `ingest.memory.vectors_file`
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from ingest.types import Heading, Page, ParsedDocument
 _TEXT: Final = "text.txt"
 _STRUCTURE: Final = "structure.json"
 _BOXES: Final = "boxes.npy"
+RESULT_FILES: Final = (_TEXT, _BOXES, _STRUCTURE)
 
 
 def save_parsed(parsed: ParsedDocument, folder: Path) -> None:

@@ -79,6 +79,11 @@ class JobQueue:
         with self._sessions() as session:
             return repository.count_by_status(session).get("queued", 0) == 0
 
+    def unfinished(self, job_ids: Collection[int]) -> frozenset[int]:
+        """Those of the jobs that wait or run."""
+        with self._sessions() as session:
+            return repository.unfinished(session, job_ids)
+
     def heartbeat(self, job: LeasedJob) -> None:
         """Extends the lease; raises LeaseLost."""
         with self._sessions.begin() as session:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from app.jobs.types import JobProgress, LeasedJob
 from app.tables import Document, Job, utc_now
 
+UNFINISHED = ("queued", "running")
 LONGEST_PAUSE = timedelta(hours=1)  # between two tries
 NOT_LEASED: dict[str, Any] = {"leased_by": None, "lease_expires_at": None, "seconds_left": None}
 
@@ -138,11 +139,17 @@ def cancel(session: Session, document_id: int, error: dict[str, Any]) -> bool:
     """
     statement = (
         update(Job)
-        .where(Job.document_id == document_id, Job.status.in_(("queued", "running")))
+        .where(Job.document_id == document_id, Job.status.in_(UNFINISHED))
         .values(updated_at=utc_now(), status="dead", error=error, **NOT_LEASED)
         .execution_options(synchronize_session=False)
     )
     return _changed(session, statement) > 0
+
+
+def unfinished(session: Session, job_ids: Collection[int]) -> frozenset[int]:
+    """Those of the jobs that wait or run."""
+    statement = select(Job.id).where(Job.id.in_(list(job_ids)), Job.status.in_(UNFINISHED))
+    return frozenset(session.scalars(statement))
 
 
 def list_running(session: Session) -> Sequence[Job]:
@@ -170,7 +177,7 @@ def list_newest(session: Session, owner_id: int, limit: int) -> Sequence[tuple[J
         select(Job, Document)
         .join(Document, Document.id == Job.document_id)
         .where(Job.owner_id == owner_id, Document.deleted_at.is_(None))
-        .order_by(Job.status.in_(("queued", "running")).desc(), Job.id.desc())
+        .order_by(Job.status.in_(UNFINISHED).desc(), Job.id.desc())
         .limit(limit)
     )
     return [(job, document) for job, document in session.execute(statement)]

@@ -28,6 +28,7 @@ from app.jobs.progress import ProgressReporter, Watch
 from app.jobs.queue import JobQueue, RetryPolicy
 from app.jobs.types import LeasedJob, LeaseLost, WorkerStopping
 from app.jobs.watchdog import StageLimits, Watchdog
+from app.jobs.workplace import Workplace
 from app.services import IngestModels
 from app.settings import Settings
 from ingest.pipeline import ingest_file
@@ -91,6 +92,7 @@ class Worker:
         self._stop = stop
         self._watch = watch
         self._give_up: GiveUp | None = self._give_up_and_exit if may_exit else None
+        self._workplace = Workplace(settings.data_dir / "work", models.encoder_id, models.dimension)
         self._next_reap_s = 0.0
 
     def run_next(self, document_ids: Collection[int] | None = None) -> LeasedJob | None:
@@ -105,6 +107,7 @@ class Worker:
         if time.monotonic() >= self._next_reap_s:
             self._next_reap_s = time.monotonic() + self.queue.lease_s / REAPS_PER_LEASE
             self.queue.reap()
+            self._sweep(self._workplace.jobs())
 
     def _run(self, job: LeasedJob) -> None:
         progress = ProgressReporter(self.queue, job, self._watch)
@@ -121,6 +124,12 @@ class Worker:
             failure = classify(error, progress.stage, job.file_name)
             log.warning("%s: %s", job.file_name, failure.cause, exc_info=failure.code == "ingest_crashed")
             self._settle(job, lambda: self.queue.fail(job, failure))
+        self._sweep([job.job_id])
+
+    def _sweep(self, job_ids: Collection[int]) -> None:
+        """Jobs that will be tried again keep what they have; the others leave nothing."""
+        if job_ids:
+            self._workplace.clear(set(job_ids) - self.queue.unfinished(job_ids))
 
     def _ingest_and_store(self, job: LeasedJob, progress: ProgressReporter) -> None:
         started = time.monotonic()
@@ -145,6 +154,7 @@ class Worker:
                 ocr_languages=self._settings.ocr_languages,
             ),
             progress=progress,
+            keep=self._workplace.open(job),
         )
 
     def _settle(self, job: LeasedJob, report: Callable[[], None]) -> None:

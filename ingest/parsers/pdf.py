@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +16,10 @@ from ingest.cleaning import clean
 from ingest.failures import ParseFailure
 from ingest.ocr import find_recogniser
 from ingest.parsers.pdf_ocr import PageReader
-from ingest.parsers.pdf_outline import read_outline
+from ingest.parsers.pdf_outline import Outline
 from ingest.parsers.pdf_text import PageText, read_page_text
 from ingest.source import Source
-from ingest.types import Page, ParsedDocument
+from ingest.types import Heading, Page, ParsedDocument
 
 _PAGE_GAP: Final = "\n\n"
 _END_MARK_WITHIN_BYTES: Final = 2048
@@ -34,12 +36,15 @@ def parse_pdf(source: Source) -> ParsedDocument:
         pages: list[Page] = []
         unreadable: list[int] = []
         lost, end = 0, 0
+        outline, headings = Outline(document), list[Heading]()
         for number, page_text in _page_texts(document, source, reader, unreadable):
             text, boxes = _with_gap(page_text)
             start, end = end, end + len(text)
             lost += page_text.lost
             texts.append(text)
             pages.append(_page(document, number, start, end, boxes))
+            headings += outline.headings(pages[-1], text)
+            source.early_page(text, _on_page(headings, start))
             _check_length(end, source.limits.text_chars)
         text = "".join(texts)
         return ParsedDocument(
@@ -47,7 +52,7 @@ def parse_pdf(source: Source) -> ParsedDocument:
             pages=tuple(pages),
             paged=True,
             media_type=source.media_type,
-            headings=read_outline(document, text, pages),
+            headings=tuple(headings),
             title=clean(document.get_metadata_value("Title"))[0].strip() or None,
             characters_lost=lost,
             recognised_pages=tuple(reader.recognised) if reader else (),
@@ -116,6 +121,12 @@ def _recognition_warnings(reader: PageReader | None, pages: Sequence[Page]) -> t
         "Text recognition is not available: for the pages without text, install Tesseract with its language "
         "packs and retry.",
     )
+
+
+def _on_page(headings: Sequence[Heading], start: int) -> list[Heading]:
+    """Those of the page that starts at `start`, counted from there; it is the newest page."""
+    first = bisect_left(headings, start, key=lambda heading: heading.start)
+    return [replace(heading, start=heading.start - start) for heading in headings[first:]]
 
 
 def _with_gap(page_text: PageText) -> tuple[str, np.ndarray[tuple[int, int], np.dtype[np.float32]]]:
