@@ -95,6 +95,13 @@ def _generation(state: GenerationState) -> Iterable[Metric]:
         {"used": used_tokens, "free": state.cache_free_tokens},
     )
     yield _labelled(
+        CounterMetricFamily("footnote_prompt_tokens", "Tokens of prompts.", labels=["found"]),
+        {"shared": state.prefix_hit_tokens, "new": state.prefix_missed_tokens},
+    )
+    yield CounterMetricFamily(
+        "footnote_prefix_evictions", "Shared blocks of prompts forgotten.", value=state.prefix_evictions
+    )
+    yield _labelled(
         CounterMetricFamily("footnote_passage_reads", "Passages by where they were found.", labels=["found"]),
         {"stored": state.passage_hits, "new": state.passage_misses},
     )

@@ -105,6 +105,9 @@ class GenerationState:
     accepted_tokens: int  # of them
     cache_tokens: int  # room for keys and values
     cache_free_tokens: int
+    prefix_hit_tokens: int  # of prompts, that were read from earlier prompts' blocks, since the start
+    prefix_missed_tokens: int
+    prefix_evictions: int
     passage_hits: int  # passages whose keys and values were stored, since the start
     passage_misses: int
     passage_evictions: int

@@ -12,12 +12,14 @@ from torch import Tensor
 from model.attention import AttentionMask
 from model.decoder import Block, Decoder, NoCache
 from model.decoder_tokenizer import PromptTokens
-from model.kv_cache import CachedSequence, CacheStep, KVCache
+from model.kv_cache import BLOCK_TOKENS, CachedSequence, CacheStep, KVCache
 from model.native.decoder import NativeDecoder
 from model.passage_store import PassageStore, StoredPassage
+from model.prefix_cache import PrefixCache
 from model.scores import Scores
 
 PREFILL_CHUNK_TOKENS = 1024  # bounds the mask's memory, and how late a cancellation is noticed
+PREFIX_BYTES = 96 * 2**20  # of blocks that prompts begin with: some 5,000 tokens
 PASSAGE_BYTES = 256 * 2**20  # of stored passages: some 90 passages of 150 tokens of Gemma 3 270M in bfloat16
 
 
@@ -35,6 +37,7 @@ class DecoderRunner:
         *,
         native: NativeDecoder | None = None,
         passage_bytes: int = PASSAGE_BYTES,
+        prefix_bytes: int = PREFIX_BYTES,
     ) -> None:
         """`native` computes in the decoder's place."""
         self.decoder = decoder
@@ -43,6 +46,7 @@ class DecoderRunner:
         self.device = decoder.norm.weight.device
         dtype = cast(Block, decoder.blocks[0]).attention.qkv.weight.dtype if native is None else native.dtype
         self.cache = KVCache(decoder.config, capacity_tokens, dtype=dtype, device=self.device)
+        self.prefixes = PrefixCache(self.cache, prefix_bytes // (self.cache.bytes_per_token * BLOCK_TOKENS))
 
     def read(self, prompt: PromptTokens, cancelled: Callable[[], bool]) -> tuple[CachedSequence, Tensor]:
         """A new sequence that holds the prompt, and the logits float32 [V] of what follows.
@@ -99,7 +103,7 @@ class DecoderRunner:
         if self.native is None:
             hidden = self.decoder.hidden(self._tensor([tokens]), step)[0]
         else:
-            hidden = self.native.hidden(tokens, step)
+            hidden = self.native.hidden(tokens, step, is_prompt=True)
         return self._logits(hidden[-1]) if want_logits else None
 
     def _logits(self, hidden: Tensor) -> Tensor:
@@ -159,8 +163,9 @@ class Prefill:
         stitched = prompt.mask == "block" and len(prompt.parts) > 1
         self._runner = runner
         self._apart = deque(prompt.parts[:-1] if stitched else ())
-        self._rest = prompt.parts[-1] if stitched else prompt.all
+        self._prompt = None if stitched else prompt.all  # whose blocks other prompts may begin with
         self.sequence = runner.cache.open()
+        self._rest = prompt.parts[-1] if self._prompt is None else self._unread(self._prompt)
         self.logits: Tensor | None = None  # float32 [V] of what follows, once the whole prompt is cached
 
     @property
@@ -178,7 +183,12 @@ class Prefill:
             return self._stitch(self._apart.popleft())
         chunk, self._rest = self._rest[:budget_tokens], self._rest[budget_tokens:]
         self.logits = self._runner.append(self.sequence, chunk, want_logits=not self._rest)
+        if self.logits is not None and self._prompt is not None:
+            self._runner.prefixes.keep(self.sequence, self._prompt)
         return len(chunk)
+
+    def _unread(self, prompt: list[int]) -> list[int]:
+        return prompt[self._runner.prefixes.adopt(self.sequence, prompt) :]
 
     def _stitch(self, passage: Sequence[int]) -> int:
         known = self._runner.passages.get(passage)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -92,6 +93,20 @@ class CachedSequence:
     length_tokens: int = 0
 
 
+class Reserve(Protocol):
+    """Holds blocks that it can do without."""
+
+    @property
+    def held_blocks(self) -> list[int]: ...
+
+    @property
+    def spare_blocks(self) -> int:
+        """Blocks that `give_back` can free."""
+        ...
+
+    def give_back(self, blocks: int) -> None: ...
+
+
 class KVCache:
     """Keys and values of many sequences for every layer of one decoder."""
 
@@ -105,6 +120,7 @@ class KVCache:
         self.values = torch.empty(shape, dtype=dtype, device=device)
         self._allocator = BlockAllocator(blocks)
         self._sequences: set[CachedSequence] = set()
+        self.reserve: Reserve | None = None
 
     @property
     def bytes_per_token(self) -> int:
@@ -124,8 +140,8 @@ class KVCache:
 
     @property
     def free_blocks(self) -> int:
-        """Blocks that no sequence uses."""
-        return self._allocator.free_blocks
+        """Blocks that no sequence uses; the reserve gives its own back when they are needed."""
+        return self._allocator.free_blocks + (self.reserve.spare_blocks if self.reserve else 0)
 
     @property
     def free_tokens(self) -> int:
@@ -145,6 +161,27 @@ class KVCache:
         copy = CachedSequence(list(sequence.blocks), sequence.length_tokens)
         self._sequences.add(copy)
         return copy
+
+    def adopt(self, sequence: CachedSequence, blocks: Sequence[int]) -> None:
+        """Let an empty sequence begin with full blocks that are in use; raises ValueError for another one."""
+        if sequence.blocks:
+            raise ValueError("only an empty sequence can begin with other blocks")
+        for block in blocks:
+            self._allocator.share(block)
+        sequence.blocks.extend(blocks)
+        sequence.length_tokens = len(blocks) * BLOCK_TOKENS
+
+    def hold(self, block: int) -> None:
+        """One more user of a block, for the reserve."""
+        self._allocator.share(block)
+
+    def drop(self, block: int) -> None:
+        """Undo `hold`; the last user frees the block."""
+        self._allocator.release(block)
+
+    def is_shared(self, block: int) -> bool:
+        """True when a block has more than one user."""
+        return self._allocator.is_shared(block)
 
     def close(self, sequence: CachedSequence) -> None:
         """Give a sequence's blocks back; closing twice is an error (KeyError)."""
@@ -169,7 +206,8 @@ class KVCache:
 
     def check_integrity(self) -> None:
         """Raise ValueError unless every block is free, or named by tables that need it, and counted."""
-        self._allocator.check_integrity([sequence.blocks for sequence in self._sequences])
+        held = self.reserve.held_blocks if self.reserve else []
+        self._allocator.check_integrity([held, *(sequence.blocks for sequence in self._sequences)])
         for sequence in self._sequences:
             if len(sequence.blocks) != blocks_for(sequence.length_tokens):
                 raise ValueError("a sequence has more or fewer blocks than its tokens need")
@@ -206,6 +244,8 @@ class KVCache:
         for sequence, count in zip(sequences, counts, strict=True):
             end = sequence.length_tokens + count
             needed += blocks_for(end) - len(sequence.blocks) + self._writes_to_shared(sequence)
+        if self.reserve and needed > self._allocator.free_blocks:
+            self.reserve.give_back(needed - self._allocator.free_blocks)
         if needed > self._allocator.free_blocks:
             raise CacheFull(f"{needed} cache blocks needed, {self._allocator.free_blocks} are free")
 

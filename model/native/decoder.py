@@ -106,8 +106,12 @@ class NativeDecoder:
         )
 
     @torch.inference_mode()
-    def hidden(self, tokens: Sequence[int], step: CacheStep) -> Tensor:
-        """Final normed states float32 [N, C] of new tokens [N], sequence by sequence."""
+    def hidden(self, tokens: Sequence[int], step: CacheStep, *, is_prompt: bool = False) -> Tensor:
+        """Final normed states float32 [N, C] of new tokens [N], sequence by sequence.
+
+        `is_prompt`, for one sequence, packs what its tokens see; a token's state then does not depend on how
+        the prompt is cut into calls.
+        """
         x = self._decoder.embed(torch.tensor([tokens]))[0].float().contiguous()
         out = torch.empty_like(x)
         tables = [(ctypes.c_int32 * len(table))(*table) for table in step.tables]
@@ -124,6 +128,7 @@ class NativeDecoder:
                 ctypes.byref(_c_cache(step.cache)),
                 (_CRow * len(some))(*some),
                 ctypes.c_int64(len(some)),
+                ctypes.c_int64(is_prompt),
                 _address(x[first:]),
                 _address(out[first:]),
             )
@@ -133,7 +138,7 @@ class NativeDecoder:
         """Keys and values [layers, T, K, D] of a text of its own."""
         cache = KVCache(self.config, len(tokens), dtype=self.dtype, device=torch.device("cpu"))
         sequence: CachedSequence = cache.open()
-        self.hidden(tokens, cache.step([sequence], [len(tokens)]))
+        self.hidden(tokens, cache.step([sequence], [len(tokens)]), is_prompt=True)
         return cache.read(sequence, 0)
 
     @torch.inference_mode()

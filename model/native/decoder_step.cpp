@@ -5,8 +5,8 @@
 // row by row (products are exact integers then, summed by VNNI instructions, at twice the rate of bfloat16), and
 // threads meet at a few barriers a layer.
 //
-// Up to TILE_ROWS rows, every thread works out all rows' norms for itself, which saves barriers; beyond, each
-// thread has its own rows and all share what they round.
+// To decode up to TILE_ROWS rows, every thread works out all rows' norms for itself, which saves barriers;
+// otherwise each thread has its own rows and all share what they round.
 
 #include <algorithm>
 #include <cmath>
@@ -20,8 +20,6 @@
 #include "team.h"
 
 namespace footnote {
-
-constexpr int64_t PACKED_ROWS = 16;  // of one sequence from which packing its keys pays
 
 // Cosines and sines of every row, once for all layers that turn alike.
 class Turns {
@@ -65,16 +63,13 @@ class Turns {
 
 class Step {
    public:
-    Step(const Model& model, const Cache& cache, const Row* rows, int64_t count, Team& team)
-        : m_(model), cache_(cache), rows_(rows), count_(count), shared_(count > TILE_ROWS), team_(team),
-          turns_(model, rows, count) {
+    // `packed`: rows of one sequence whose keys and values are packed once for all of them.
+    Step(const Model& model, const Cache& cache, const Row* rows, int64_t count, bool packed, Team& team)
+        : m_(model), cache_(cache), rows_(rows), count_(count), shared_(packed || count > TILE_ROWS),
+          packed_(packed), team_(team), turns_(model, rows, count) {
         qkv_.resize(count * (m_.heads + 2 * m_.key_heads) * m_.head_width);
         wide_.resize(count * m_.width);
         inner_.resize(count, m_.mlp_width);
-        const bool alone = std::all_of(rows, rows + count, [&](const Row& row) { return row.table == rows->table; });
-#ifdef __AVX512BF16__
-        packed_ = alone && count >= PACKED_ROWS && cache.is_bfloat16 && m_.head_width % 32 == 0;
-#endif
         if (shared_) x_.resize(count * m_.width), normed_.resize(count, m_.width);
         seen_.resize(count, m_.heads * m_.head_width);
         if (!packed_) partials_.resize(team.size() * count * m_.heads * (m_.head_width + 2));
@@ -315,7 +310,7 @@ class Step {
     const Cache& cache_;
     const Row* rows_;
     int64_t count_;
-    bool shared_, packed_ = false;
+    bool shared_, packed_;
     Team& team_;
     Turns turns_;
     std::vector<float> x_, qkv_, wide_, partials_;
@@ -328,11 +323,17 @@ using namespace footnote;
 
 extern "C" {
 
-// embedded [rows, C] to hidden [rows, C]; the rows' keys and values are written to the cache.
+// embedded [rows, C] to hidden [rows, C]; the rows' keys and values are written to the cache. Rows of a prompt
+// are of one sequence.
 void footnote_hidden(void* team, const Model* model, const Cache* cache, const Row* rows, int64_t count,
-                     const float* embedded, float* hidden) {
+                     int64_t is_prompt, const float* embedded, float* hidden) {
     Team& threads = *static_cast<Team*>(team);
-    Step step(*model, *cache, rows, count, threads);
+#ifdef __AVX512BF16__
+    const bool packed = is_prompt && cache->is_bfloat16 && model->head_width % 32 == 0;
+#else
+    const bool packed = false && is_prompt;
+#endif
+    Step step(*model, *cache, rows, count, packed, threads);
     threads.run([&](int index) {
         if (cache->is_bfloat16)
             step.work<uint16_t>(index, embedded, hidden);

@@ -146,7 +146,7 @@ def both(
         tokens = torch.arange(len(counts) * max(counts)).view(len(counts), -1) % 272
         if fast:
             new = [token for row, count in zip(tokens.tolist(), counts, strict=True) for token in row[:count]]
-            results.append(native.hidden(new, step))
+            results.append(native.hidden(new, step, is_prompt=len(counts) == 1 and counts[0] > 3))
         else:
             results.append(step.packed(decoder.hidden(tokens, step)).float())
     return results[0], results[1]
@@ -185,12 +185,21 @@ def test_packed_spans_say_what_rows_one_by_one_say(folder: Path, name: str) -> N
     native = NativeDecoder(random_decoder(CONFIGS[name]), folder)
     tokens = [(7 * index) % 272 for index in range(300)]
     states = []
-    for most in (300, 8):
+    for most, is_prompt in ((300, True), (130, True), (1, True), (300, False)):
         cache = KVCache(native.config, 512, dtype=torch.bfloat16, device=CPU)
         sequence = cache.open()
         parts = [tokens[first : first + most] for first in range(0, 300, most)]
-        states.append(torch.cat([native.hidden(part, cache.step([sequence], [len(part)])) for part in parts]))
-    assert closeness(*states) > 0.999
+        states.append(
+            torch.cat(
+                [
+                    native.hidden(part, cache.step([sequence], [len(part)]), is_prompt=is_prompt)
+                    for part in parts
+                ]
+            )
+        )
+    assert torch.equal(states[0], states[1])  # however a prompt is cut
+    assert torch.equal(states[0], states[2])
+    assert closeness(states[0], states[3]) > 0.999
 
 
 def test_a_prompt_of_more_rows_than_one_call_takes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
