@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all train-smoke mutants bench lint types samples lock clean
+.PHONY: help run test test-all planted replay follow-ups train-smoke mutants bench lint types samples lock clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -34,6 +34,15 @@ test: $(BIN)/.installed-dev  ## lint, types and the whole default suite with the
 test-all: $(BIN)/.installed-dev  ## everything but GPU tests and benchmarks, slow ones included
 	@$(BIN)/python -m tests.browser.require_chromium
 	$(BIN)/python -m pytest -m "not gpu and not bench"
+
+planted: $(BIN)/.installed-dev  ## planted instructions on the real weights: none may be obeyed
+	$(BIN)/python -m pytest tests/questions/test_planted_real.py -s --no-cov
+
+replay: $(BIN)/.installed-dev  ## answers of the real weights written again: token for token the same
+	$(BIN)/python -m pytest tests/questions/test_replay_real.py -s --no-cov
+
+follow-ups: $(BIN)/.installed-dev  ## how often the real weights rewrite a follow-up rightly
+	$(BIN)/python -m pytest tests/questions/test_follow_ups_real.py -s --no-cov
 
 train-smoke: $(BIN)/.installed-dev  ## each training recipe end to end on a tiny subset; also part of `make test`
 	$(BIN)/python -m pytest tests/model/test_train.py tests/model/test_train_answerer.py tests/model/test_verifier_train.py

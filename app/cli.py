@@ -208,6 +208,26 @@ def ask(
 
 
 @app.command()
+def replay(
+    message_id: Annotated[int, typer.Argument(help="Of the answer; the Inspector page shows it.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a stored answer again; exit 0 when every token is the same, 1 with what changed."""
+    from app.answers.local import replayed
+    from app.wiring import build_services
+
+    services = build_services(configured())
+    try:
+        result = replayed(services, message_id)
+    finally:
+        services.close()
+    typer.echo(result.text)
+    if as_json:
+        typer.echo(json.dumps(result.json, ensure_ascii=False))
+    raise typer.Exit(0 if result.json["identical"] else 1)
+
+
+@app.command()
 def doctor(
     repair: Annotated[bool, typer.Option("--fix", help="Rebuild what can be rebuilt from SQL.")] = False,
     as_json: JsonFlag = False,

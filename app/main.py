@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from app import health
 from app.answers.endpoints import router as answers
+from app.answers.inspection_endpoints import router as inspection
 from app.answers.message_endpoints import router as messages
 from app.collections.endpoints import router as collections
 from app.configurations.endpoints import router as configurations
@@ -68,6 +69,7 @@ def create_app(settings: Settings, build: Callable[[Settings], Services]) -> Fas
         jobs,
         answers,
         messages,
+        inspection,
         conversations,
         configurations,
         evals,

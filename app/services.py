@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -40,6 +40,7 @@ class GenerateOptions:
     top_p: float = 1.0
     repetition_penalty: float = 1.0
     seed: int = 0
+    told_token: Callable[[int], None] | None = field(default=None, compare=False)  # hears every token's id
 
 
 class AnswerTemplate(Protocol):
@@ -95,6 +96,10 @@ class TextGenerator(Protocol):
         ...
 
 
+LogProbs = Callable[[tuple[str, ...], PromptMask, Sequence[int]], Sequence[float]]
+"""Segments, their mask and token ids to the natural logarithm of each token's probability behind them."""
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationState:
     """How busy the generator is and what its caches did, for metrics."""
@@ -134,6 +139,8 @@ class Models:
     verifier_id: str
     verify: Verify
     generator: TextGenerator
+    logprobs: LogProbs | None = None  # None: the generator cannot weigh a given text
+    arithmetic: Mapping[str, str] = field(default_factory=dict)  # dtype, device, decode, ...
     generation_state: Callable[[], GenerationState] | None = None  # None: the generator keeps no such counts
     close: Callable[[], None] = field(default=lambda: None)
 

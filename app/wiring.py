@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from app.answers.few_shot import FewShotTemplate
@@ -18,6 +19,7 @@ from app.services import (
     GenerationState,
     IngestModels,
     Models,
+    PromptMask,
     Services,
     TextGenerator,
     assemble_services,
@@ -81,6 +83,9 @@ def build_models(settings: Settings) -> Models:
     def verify(pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         return worker.call(lambda: verifier.verify(pairs))
 
+    def logprobs(segments: tuple[str, ...], mask: PromptMask, tokens: Sequence[int]) -> list[float]:
+        return worker.call(lambda: generator.logprobs(Segments(segments, mask), tokens))
+
     return Models(
         ingest=_ingest_models(embedder, worker),
         reranker_id=scorer.id,
@@ -88,6 +93,8 @@ def build_models(settings: Settings) -> Models:
         verifier_id=verifier.id,
         verify=verify,
         generator=device_generator,
+        logprobs=logprobs,
+        arithmetic=_arithmetic(settings, generator),
         generation_state=device_generator.state,
         close=worker.close,
     )
@@ -147,6 +154,25 @@ def _generator(settings: Settings) -> Generator:
             f"FOOTNOTE_ANSWERER={settings.answerer} does not fit the decoder {settings.decoder}: {error}.",
             next_step="Set FOOTNOTE_ANSWERER=none for the decoder alone, or name an adapter trained on it.",
         ) from error
+
+
+def _arithmetic(settings: Settings, generator: Generator) -> dict[str, str]:
+    """What tokens may depend on besides weights and prompt."""
+    weight = next(generator.runner.decoder.parameters())
+    return {
+        "decode": "plain" if generator.runner.native is None else "native",
+        "dtype": str(weight.dtype).removeprefix("torch."),
+        "device": weight.device.type,
+        "torch": torch.__version__,
+        "prompt_lookup_tokens": str(settings.prompt_lookup_tokens),
+    }
+
+
+def _texts(pieces: Iterator[Piece], told_token: Callable[[int], None] | None) -> Iterator[str]:
+    for piece in pieces:
+        if told_token is not None:
+            told_token(piece.token_id)
+        yield piece.text
 
 
 def _answerer(settings: Settings) -> str | None:
@@ -216,7 +242,7 @@ class DeviceGenerator(TextGenerator):
         pieces: Iterator[Piece] = self._worker.stream(
             lambda stream: self._generator.scheduler.submit(job, stream), cancelled
         )
-        return (piece.text for piece in pieces)
+        return _texts(pieces, options.told_token)
 
     def state(self) -> GenerationState:
         """Counts for metrics; read without the device thread, so they may be a step apart."""

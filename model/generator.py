@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
+import torch
+
 from model.adapter_file import AnswererInfo
 from model.answerer import Answerer, refusal_bias
 from model.attention import Implementation
@@ -157,6 +159,25 @@ class Generator:
             return ["".join(piece.text for piece in pieces) for pieces in answers]
         jobs = [self.prepare(prompt, options) for prompt in prompts]
         return ["".join(piece.text for piece in received.put_aside) for received in self._finished(jobs)]
+
+    def logprobs(self, prompt: Prompt, tokens: Sequence[int]) -> list[float]:
+        """Natural logarithms of the model's own probability of each of these tokens behind the prompt.
+
+        Raises ContextOverflow; ValueError without tokens.
+        """
+        if not tokens:
+            raise ValueError("no tokens to weigh")
+        encoded = self._prompt_tokens(prompt, DecodingOptions(max_new_tokens=len(tokens)))
+        sequence, first = self.runner.read(encoded, never)
+        try:
+            rows = first[None]
+            if len(tokens) > 1:
+                rows = torch.cat((rows, self.runner.extend([sequence], [tokens[:-1]]).logits))
+        finally:
+            self.runner.cache.close(sequence)
+        chosen = torch.tensor(tokens, device=rows.device)[:, None]
+        weighed: list[float] = rows.log_softmax(dim=-1).gather(1, chosen)[:, 0].tolist()
+        return weighed
 
     def prepare(self, prompt: Prompt, options: DecodingOptions) -> Job:
         """What the scheduler needs of a request, made in any thread, submitted once.

@@ -13,7 +13,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
-_BRACKETED_NUMBER = re.compile(r"\[(\d+)\]")
+# What a passage could pass off as ours: a marker, the words before a question and an answer, and letters that
+# nobody sees (zero width, direction, tags), which would hide either.
+_BRACKETED_NUMBER = re.compile(r"[\[［【]\s*(\d+)\s*[\]］】]")
+_LABEL = re.compile(r"(question|answer)\s*[:：]", re.IGNORECASE)
+_UNSEEN = re.compile(
+    "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,5 +86,6 @@ def under_headings(headings: Sequence[str], text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Whitespace folded; bracketed numbers of a document cannot pass for markers of ours."""
-    return " ".join(_BRACKETED_NUMBER.sub(r"(\1)", text).split())
+    """One line in which nothing can pass for ours: no marker, no label of a question or an answer."""
+    seen = _LABEL.sub(r"\1 -", _BRACKETED_NUMBER.sub(r"(\1)", _UNSEEN.sub("", text)))
+    return " ".join(seen.split())

@@ -193,10 +193,15 @@ class Scheduler:
         return sum(counts)
 
     def _prefill(self, budget_tokens: int) -> None:
+        """Read prompts while the budget lasts, in whole chunks.
+
+        What others write at the time so changes no chunk, and with it no bit of the keys and values of a
+        prompt: an answer comes out the same beside others and alone.
+        """
         while budget_tokens > 0 and self._prefilling:
             active = self._next_prompt()
             try:
-                budget_tokens -= active.prefill.advance(budget_tokens)
+                budget_tokens -= active.prefill.advance(self._step_tokens)
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
                 self._finish(active, error)
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -110,6 +111,8 @@ class EchoGenerator:
         for piece in re.findall(r"\s*\S+", answer)[: options.max_new_tokens]:
             if cancelled():
                 return
+            if options.told_token is not None:
+                options.told_token(zlib.crc32(piece.encode()))
             yield piece
 
     @staticmethod

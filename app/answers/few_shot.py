@@ -54,7 +54,8 @@ REWRITES = (
     ("How many books may members borrow?", "What about guests?", "How many books may guests borrow?"),
 )
 _SOURCES = "Sources:\n"
-_MARKER_LIKE = re.compile(r"\[(\d+)\]")
+_MARKER_LIKE = re.compile(r"[\[［【]\s*(\d+)\s*[\]］】]")
+_LABEL = re.compile(r"(question|answer|sources|follow-up)\s*[:：]", re.IGNORECASE)
 
 
 class FewShotTemplate:
@@ -93,5 +94,5 @@ def _follow_up(first: str, second: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Whitespace folded; bracketed numbers of the document cannot pass for markers of ours."""
-    return " ".join(_MARKER_LIKE.sub(r"(\1)", text).split())
+    """One line in which nothing can pass for a marker or a label of ours."""
+    return " ".join(_LABEL.sub(r"\1 -", _MARKER_LIKE.sub(r"(\1)", text)).split())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from app.accounts.service import local_account
 from app.answers import repository
+from app.answers.replay import replay
 from app.answers.runner import run
 from app.answers.search import check_length
 from app.answers.types import Command
@@ -66,6 +67,21 @@ def ask_once(
     if name == "error":
         raise AskFailed(data["cause"], next_step=data["next_step"])
     return LocalAnswer(_text(data), _json(data))
+
+
+def replayed(services: Services, message_id: int) -> LocalAnswer:
+    """What came of writing a stored answer again; raises what `replay` raises."""
+    with services.sessions() as session:
+        owner = local_account(session)
+    result = replay(services, owner, message_id)
+    lines = [f"{change.what} changed: {change.then} -> {change.now}" for change in result.changes]
+    if result.difference is None:
+        lines.append(f"Identical: {result.tokens} tokens in {result.generations} runs of the decoder.")
+    else:
+        at = result.difference
+        lines.append(f"Different from token {at.token + 1} of run {at.generation + 1} on:")
+        lines += [f"  then {at.then!r}", f"  now  {at.now!r}"]
+    return LocalAnswer("\n".join(lines), asdict(result))
 
 
 def _json(data: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from app.answers.types import Command, Draft
+from app.answers.generation import template_id, text_id
+from app.answers.types import Command, Draft, Passage
 from app.services import Services
 from retrieval.types import SearchResult
 
@@ -18,12 +19,29 @@ def asked_of(command: Command) -> dict[str, Any]:
     }
 
 
+def _passage(passage: Passage) -> dict[str, Any]:
+    """What a passage of the prompt was, to see later whether it is still the same."""
+    chunk = passage.chunk
+    return {
+        "number": passage.number,
+        "chunk_id": chunk.chunk_id,
+        "document_id": chunk.document_id,
+        "document_version": chunk.document_version,
+        "file_name": chunk.file_name,
+        "text_id": text_id(chunk.text),
+    }
+
+
 def trace_of(services: Services, draft: Draft, result: SearchResult, command: Command) -> dict[str, Any]:
     """Everything needed to explain this answer later."""
     models = services.models
     return {
         **asked_of(command),
-        "prompt": draft.prompt.text if draft.prompt else None,
+        "generations": [generation.to_json() for generation in draft.generations],
+        "passages": [_passage(passage) for passage in draft.prompt.passages] if draft.prompt else [],
+        "withheld": list(draft.prompt.withheld) if draft.prompt else [],
+        "template": template_id(models.generator.template),
+        "arithmetic": dict(models.arithmetic),
         "left_out": [passage.chunk.chunk_id for passage in draft.prompt.left_out] if draft.prompt else [],
         "retrieved": [
             {
@@ -43,5 +61,7 @@ def trace_of(services: Services, draft: Draft, result: SearchResult, command: Co
             "generator": models.generator.id,
         },
         "timings_ms": draft.timings_ms,
+        "starts_ms": draft.starts_ms,
+        "caches": draft.caches,
         "tokens": draft.tokens,
     }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.types import Chunk, Hit, SearchConfig
+
+if TYPE_CHECKING:
+    from app.answers.generation import Generation  # which knows the services, and they know this module
 
 AnswerState = Literal["pending", "answered", "refused", "failed", "cancelled"]
 RefusalReason = Literal[
@@ -41,6 +45,7 @@ class PackedPrompt:
     left_out: tuple[Passage, ...]  # passages that did not fit the token budget
     tokens: int
     no_answer: str | None = None  # the marker of an answer that the passages do not hold
+    withheld: tuple[str, ...] = ()  # sentences of the passages that address a model: not shown to it
 
     @property
     def text(self) -> str:
@@ -207,7 +212,11 @@ class Draft:
     grounding: GroundingState | None = None
     coverage: Coverage | None = None
     weak_evidence: bool = False  # written although it might be a refusal, because that was asked for
+    generations: list[Generation] = field(default_factory=list)  # every run of the decoder for the answer
     timings_ms: dict[str, float] = field(default_factory=dict)
+    starts_ms: dict[str, float] = field(default_factory=dict)  # of the stages that are timed as a whole
+    begun: float = field(default_factory=time.perf_counter)
+    caches: dict[str, int] = field(default_factory=dict)  # what they did while the decoder wrote
     tokens: dict[str, int] = field(default_factory=dict)
 
     @property

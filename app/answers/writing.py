@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from app.answers.generation import Generation
 from app.answers.markers import without_marker
 from app.answers.prompt import pack
 from app.answers.timing import timed
@@ -34,6 +35,8 @@ def write(services: Services, draft: Draft, cancelled: Callable[[], bool]) -> It
     """Decodes the answer into the draft, piece by piece; it stays empty when the decoder finds none."""
     if draft.prompt is None:
         raise ValueError("pack the prompt before writing")
+    if not draft.prompt.passages:
+        return  # all that was found addresses a model, so there is nothing to answer from
     generator = services.models.generator
     options = GenerateOptions(
         max_new_tokens=services.settings.answer_tokens,
@@ -42,8 +45,11 @@ def write(services: Services, draft: Draft, cancelled: Callable[[], bool]) -> It
         mask=services.settings.passage_mask,
         may_refuse=draft.prompt.no_answer is not None,
     )
+    chunk_ids = tuple(passage.chunk.chunk_id for passage in draft.prompt.passages)
+    generation = Generation(draft.prompt.segments, options, chunk_ids)
+    draft.generations.append(generation)
     with timed(draft, "generate"):
-        pieces = _first_timed(draft, generator.generate(draft.prompt.segments, options, cancelled))
+        pieces = _first_timed(draft, generate(services, generation, cancelled))
         for piece in without_marker(pieces, draft.prompt.no_answer):
             text = piece if draft.answer else piece.lstrip()
             draft.answer += text
@@ -51,6 +57,14 @@ def write(services: Services, draft: Draft, cancelled: Callable[[], bool]) -> It
                 yield text
     draft.answer = draft.answer.rstrip()
     draft.tokens["answer"] = generator.count_tokens(draft.answer)
+
+
+def generate(services: Services, generation: Generation, cancelled: Callable[[], bool]) -> Iterator[str]:
+    """The pieces that the decoder writes, which the generation keeps with their tokens."""
+    segments, options = generation.segments, generation.listening()
+    for piece in services.models.generator.generate(segments, options, cancelled):
+        generation.text += piece
+        yield piece
 
 
 def _first_timed(draft: Draft, pieces: Iterator[str]) -> Iterator[str]:

@@ -11,7 +11,6 @@ from fastapi.testclient import TestClient
 
 from app.jobs.worker import run_worker
 from app.services import Services
-from tests.fakes import fake_ingest_models
 
 
 def upload(
@@ -29,7 +28,7 @@ def upload(
         services.settings,
         services.engine,
         services.blobs,
-        fake_ingest_models(),
+        services.models.ingest,
         stop=threading.Event(),
         until_idle=True,
     )

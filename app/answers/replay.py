@@ -1,0 +1,147 @@
+"""Writing a stored answer again: token for token the same, or what has changed since.
+
+The decoder gets the stored prompt and options, not new ones, so that what differs is what differs: weights,
+arithmetic, or nothing. What a new question would meet besides is compared apart: passages, template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.accounts.types import Account
+from app.answers import repository
+from app.answers.generation import Generation, template_id, text_id
+from app.documents.index_sync import load_chunks
+from app.errors import AppError
+from app.services import Services
+
+
+class NothingToReplay(AppError):
+    """The decoder wrote nothing for this message, or an older version kept no tokens."""
+
+    status_code = 409
+    code = "nothing_to_replay"
+    stage = "generate"
+    default_next_step = "Choose an answer that the decoder wrote; a refusal before writing has no tokens."
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that is not as it was when the answer was written."""
+
+    what: str
+    then: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first token that came out otherwise."""
+
+    generation: int  # which run of the decoder, from 0
+    token: int  # place in it, from 0
+    then: str  # what it wrote from there on
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What came of writing an answer again."""
+
+    message_id: int
+    identical: bool  # every token of every run
+    generations: int
+    tokens: int  # compared
+    difference: Difference | None
+    changes: tuple[Change, ...]
+    text: str  # as decoded now, markers and all
+
+
+def replay(services: Services, user: Account, message_id: int) -> Replay:
+    """Runs the decoder again on what it was given.
+
+    Raises NotFound, NothingToReplay, and what a full device raises.
+    """
+    with services.sessions() as session:
+        message = repository.get_message(session, user.id, message_id)
+        trace: Mapping[str, Any] = message.trace or {}
+        stored = [Generation.from_json(row) for row in trace.get("generations", ())]
+        if not any(each.token_ids for each in stored):
+            raise NothingToReplay(f"No token was written for message {message_id}, or none was kept.")
+        changes = (*_changed_models(services, trace), *_changed_passages(session, user, trace))
+        cut = message.state == "cancelled"
+    again = [_again(services, each, cut=cut and each is stored[-1]) for each in stored]
+    difference = _first_difference(stored, again)
+    return Replay(
+        message_id,
+        difference is None,
+        len(stored),
+        sum(len(each.token_ids) for each in stored),
+        difference,
+        changes,
+        "\n".join(each.text for each in again),
+    )
+
+
+def _again(services: Services, then: Generation, *, cut: bool) -> Generation:
+    """The same run; one that a person stopped is written as far as it was."""
+    now = Generation(then.segments, then.options, then.chunk_ids)
+    pieces = services.models.generator.generate(
+        now.segments, now.listening(), lambda: cut and len(now.token_ids) >= len(then.token_ids)
+    )
+    now.text = "".join(pieces)
+    if cut:
+        del now.token_ids[len(then.token_ids) :]
+    return now
+
+
+def _first_difference(stored: list[Generation], again: list[Generation]) -> Difference | None:
+    for number, (then, now) in enumerate(zip(stored, again, strict=True)):
+        if then.token_ids != now.token_ids:
+            pairs = zip(then.token_ids, now.token_ids, strict=False)
+            shorter = min(len(then.token_ids), len(now.token_ids))
+            token = next((at for at, (left, right) in enumerate(pairs) if left != right), shorter)
+            same = _shared_start(then.text, now.text)
+            return Difference(number, token, then.text[same:], now.text[same:])
+    return None
+
+
+def _shared_start(left: str, right: str) -> int:
+    pairs = zip(left, right, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))
+
+
+def _changed_models(services: Services, trace: Mapping[str, Any]) -> list[Change]:
+    """Weights by their ids, which hold checksums; the words around passages; how tokens are computed."""
+    now = {
+        **{f"arithmetic: {name}": value for name, value in services.models.arithmetic.items()},
+        "generator": services.models.generator.id,
+        "template": template_id(services.models.generator.template),
+    }
+    then = {
+        **{f"arithmetic: {name}": value for name, value in trace.get("arithmetic", {}).items()},
+        "generator": trace.get("models", {}).get("generator"),
+        "template": trace.get("template"),
+    }
+    names = dict.fromkeys((*then, *now))
+    changed = [name for name in names if then.get(name) != now.get(name)]
+    return [Change(name, str(then.get(name)), str(now.get(name))) for name in changed]
+
+
+def _changed_passages(session: Session, user: Account, trace: Mapping[str, Any]) -> list[Change]:
+    """Passages of the prompt that a search would no longer find as they were."""
+    passages = trace.get("passages", [])
+    chunks = load_chunks(session, user)([passage["chunk_id"] for passage in passages])
+    changes = []
+    for passage in passages:
+        what = f"passage {passage['number']} of {passage['file_name']}"
+        chunk = chunks.get(passage["chunk_id"])
+        if chunk is None:
+            changes.append(Change(what, f"version {passage['document_version']}", "deleted or indexed again"))
+        elif text_id(chunk.text) != passage["text_id"]:
+            changes.append(Change(what, passage["text_id"], text_id(chunk.text)))
+    return changes

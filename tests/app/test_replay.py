@@ -1,0 +1,118 @@
+"""A stored answer is written again over HTTP and from the shell: the same tokens, or what has changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.answers.local import replayed
+from app.services import Services
+from app.tables import ChunkRow, Message
+from tests.app.asking import ask, upload
+from tests.fakes import EchoGenerator
+
+FERRY = "# Ferry\n\nThe Wend ferry runs every twenty minutes. A return ticket costs 4.50 crowns.\n"
+QUESTION = "How often runs the Wend ferry?"
+
+
+@pytest.fixture
+def answer(client: TestClient, generator: EchoGenerator) -> dict[str, Any]:
+    upload(client, {"ferry.md": FERRY})
+    generator.answer = " The Wend ferry runs every twenty minutes. [1]"
+    return ask(client, QUESTION)
+
+
+def services_of(client: TestClient) -> Services:
+    services: Services = client.app.state.services  # type: ignore[attr-defined]
+    return services
+
+
+def replay(client: TestClient, message_id: int) -> dict[str, Any]:
+    response = client.post(f"/v1/messages/{message_id}/replay")
+    assert response.status_code == 200, response.text
+    result: dict[str, Any] = response.json()
+    return result
+
+
+def test_an_answer_is_the_same_again(client: TestClient, answer: dict[str, Any]) -> None:
+    again = replay(client, answer["message_id"])
+    assert (again["identical"], again["difference"], again["changes"]) == (True, None, [])
+    assert again["tokens"] == 8
+    assert again["text"].strip() == answer["answer"]
+    text = replayed(services_of(client), answer["message_id"]).text
+    assert text == "Identical: 8 tokens in 1 runs of the decoder."
+
+
+def test_the_first_different_token_is_named(
+    client: TestClient, answer: dict[str, Any], generator: EchoGenerator
+) -> None:
+    generator.answer = " The Wend ferry swims every twenty minutes. [1]"
+    generator.id = "echo-2"
+    again = replay(client, answer["message_id"])
+    assert not again["identical"]
+    assert again["difference"]["token"] == 3
+    assert again["difference"]["then"].startswith("runs every")
+    assert again["difference"]["now"].startswith("swims every")
+    assert again["changes"] == [{"what": "generator", "then": "echo", "now": "echo-2"}]
+
+
+def test_changed_and_deleted_passages_are_named_and_the_answer_is_still_replayed(
+    client: TestClient, answer: dict[str, Any]
+) -> None:
+    with services_of(client).sessions.begin() as session:
+        row = session.get_one(ChunkRow, answer["citations"][0]["chunk_id"])
+        row.text = row.text.replace("twenty", "thirty")
+    (change,) = replay(client, answer["message_id"])["changes"]
+    assert change["what"] == "passage 1 of ferry.md"
+    assert change["then"] != change["now"]
+    client.delete(f"/v1/documents/{answer['citations'][0]['document_id']}")
+    again = replay(client, answer["message_id"])
+    assert again["identical"]
+    assert again["changes"][0]["now"] == "deleted or indexed again"
+
+
+def test_an_answer_that_was_stopped_is_compared_as_far_as_it_goes(
+    client: TestClient, answer: dict[str, Any]
+) -> None:
+    with services_of(client).sessions.begin() as session:
+        message = session.get_one(Message, answer["message_id"])
+        trace: dict[str, Any] = message.trace or {}
+        (run,) = trace["generations"]
+        cut = {**run, "token_ids": run["token_ids"][:3], "text": " The Wend ferry"}
+        message.state, message.trace = "cancelled", {**trace, "generations": [cut]}
+    again = replay(client, answer["message_id"])
+    assert (again["identical"], again["tokens"]) == (True, 3)
+
+
+def test_what_the_decoder_did_not_write_cannot_be_replayed(client: TestClient) -> None:
+    refused = ask(client, "Anything?")
+    response = client.post(f"/v1/messages/{refused['message_id']}/replay")
+    assert (response.status_code, response.json()["code"]) == (409, "nothing_to_replay")
+    response = client.post(f"/v1/messages/{refused['message_id']}/influence")
+    assert (response.status_code, response.json()["code"]) == (409, "nothing_to_replay")
+    assert client.post("/v1/messages/99/replay").json()["code"] == "not_found"
+
+
+def test_the_trace_shows_stages_prompt_and_candidates(client: TestClient, answer: dict[str, Any]) -> None:
+    trace = client.get(f"/v1/messages/{answer['message_id']}/trace").json()
+    names = [stage["name"] for stage in trace["stages"]]
+    assert {"search", "encode", "rerank", "pack", "generate", "check", "total"} <= set(names)
+    starts = {stage["name"]: stage["start_ms"] for stage in trace["stages"]}
+    assert starts["search"] <= starts["encode"] <= starts["rerank"] <= starts["pack"] <= starts["generate"]
+    (run,) = trace["runs"]
+    assert [part["kind"] for part in run["parts"]] == ["preamble", "passage", "question"]
+    assert all(part["tokens"] > 0 for part in run["parts"])
+    assert QUESTION in run["parts"][-1]["text"]
+    (candidate,) = trace["candidates"]
+    assert (candidate["in_prompt"], candidate["cited"], candidate["file_name"]) == (True, True, "ferry.md")
+    assert candidate["scores"]["rerank"] > 0.3
+    assert trace["replayable"]
+    assert client.get("/v1/messages/99/trace").status_code == 404
+
+
+def test_a_refusal_has_a_trace_without_runs(client: TestClient) -> None:
+    refused = ask(client, "Anything?")
+    trace = client.get(f"/v1/messages/{refused['message_id']}/trace").json()
+    assert (trace["runs"], trace["replayable"], trace["state"]) == ([], False, "refused")
