@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from app.answers.generation import Generation
@@ -48,7 +49,7 @@ def write(services: Services, draft: Draft, cancelled: Callable[[], bool]) -> It
     chunk_ids = tuple(passage.chunk.chunk_id for passage in draft.prompt.passages)
     generation = Generation(draft.prompt.segments, options, chunk_ids)
     draft.generations.append(generation)
-    with timed(draft, "generate"):
+    with timed(draft, "generate"), _cache_counts(services, draft):
         pieces = _first_timed(draft, generate(services, generation, cancelled))
         for piece in without_marker(pieces, draft.prompt.no_answer):
             text = piece if draft.answer else piece.lstrip()
@@ -57,6 +58,18 @@ def write(services: Services, draft: Draft, cancelled: Callable[[], bool]) -> It
                 yield text
     draft.answer = draft.answer.rstrip()
     draft.tokens["answer"] = generator.count_tokens(draft.answer)
+
+
+@contextmanager
+def _cache_counts(services: Services, draft: Draft) -> Iterator[None]:
+    """What the caches did meanwhile, for this answer and whatever else was written at the time."""
+    state = services.models.generation_state
+    before = state() if state else None
+    yield
+    if state and before:
+        after = state()
+        names = ("passage_hits", "passage_misses", "drafted_tokens", "accepted_tokens")
+        draft.caches = {name: getattr(after, name) - getattr(before, name) for name in names}
 
 
 def generate(services: Services, generation: Generation, cancelled: Callable[[], bool]) -> Iterator[str]:
