@@ -9,7 +9,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.document_rows import id_array, runs_of
+from retrieval.frozen import Frozen
 from retrieval.types import AccessFilter, IndexEntry, ScoredId, Vectors
+from retrieval.vector_file import VectorFile
 
 _VECTORS, _ROWS = "vectors.faiss", "rows.npy"
 _CHUNK, _DOCUMENT, _COLLECTION = range(3)  # columns of the row table
@@ -35,6 +38,22 @@ class FlatIndex:
             raise ValueError(f"{folder}: vectors and rows do not match")
         return loaded
 
+    def __len__(self) -> int:
+        """Chunks in the index."""
+        return int(self._index.ntotal)
+
+    def frozen(self, file: VectorFile) -> Frozen:
+        """What is in the index now, its vectors copied into an empty `file`."""
+        file.append(self._index.reconstruct_n(0, len(self)))
+        return Frozen(file, np.arange(len(self)), self._rows[:, _CHUNK].copy(), runs_of(self._rows[:, 1:]))
+
+    def fill(self, source: Frozen) -> None:
+        """Take the rows of another index into this empty one."""
+        for block in source.blocks():
+            self._index.add(block)
+        owners = np.repeat(source.runs[:, :2], source.runs[:, 2], axis=0)
+        self._rows = np.column_stack([source.chunk_ids, owners])
+
     def add(self, entries: Sequence[IndexEntry]) -> None:
         """Append entries; raises ValueError, changing nothing, when a vector has another width."""
         self.replace((), entries)
@@ -53,7 +72,7 @@ class FlatIndex:
             self._rows = np.concatenate([self._rows, np.array(rows, dtype=np.int64)])
 
     def _delete(self, document_ids: Iterable[int]) -> None:
-        gone = np.isin(self._rows[:, _DOCUMENT], _array(document_ids))
+        gone = np.isin(self._rows[:, _DOCUMENT], id_array(document_ids))
         if gone.any():
             # a flat index closes the gaps and keeps the order, so the row table does the same
             self._index.remove_ids(_selector(gone))
@@ -95,16 +114,12 @@ class FlatIndex:
     def _permitted(self, access: AccessFilter) -> NDArray[np.bool_]:
         """Which rows this question may see, bool [N]."""
         documents = self._rows[:, _DOCUMENT]
-        permitted = np.isin(self._rows[:, _COLLECTION], _array(access.collection_ids))
+        permitted = np.isin(self._rows[:, _COLLECTION], id_array(access.collection_ids))
         if access.document_ids is not None:
-            permitted &= np.isin(documents, _array(access.document_ids))
+            permitted &= np.isin(documents, id_array(access.document_ids))
         if access.hidden_document_ids:
-            permitted &= ~np.isin(documents, _array(access.hidden_document_ids))
+            permitted &= ~np.isin(documents, id_array(access.hidden_document_ids))
         return permitted
-
-
-def _array(ids: Iterable[int]) -> NDArray[np.int64]:
-    return np.fromiter(ids, dtype=np.int64)
 
 
 def _selector(mask: NDArray[np.bool_]) -> faiss.IDSelectorBitmap:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from retrieval.dense import FlatIndex
+from retrieval.growing import GrowingIndex, Growth
 from retrieval.lexical import TantivyIndex
 from retrieval.snapshots import (
     Manifest,
@@ -40,26 +40,37 @@ class IndexStore:
     opened_from: Literal["snapshot", "empty"]
     problem: str | None
 
-    def __init__(self, folder: Path, workspace: Workspace, *, encoder_id: str, dimension: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        workspace: Workspace,
+        *,
+        encoder_id: str,
+        dimension: int,
+        growth: Growth | None = None,
+    ) -> None:
         """An empty store; use `IndexStore.open`."""
         self._folder = folder
         self._workspace = workspace
         self._encoder_id = encoder_id
         self._dimension = dimension
-        self._writing = threading.RLock()  # apply, save, reset: one at a time, searches go on
-        self._vectors = threading.Lock()  # FAISS must not grow under a search
+        self._growth = growth
+        self._writing = threading.RLock()  # apply, copy, reset: one at a time, searches go on
+        self._saving = threading.Lock()  # what has been copied is sealed while changes go on
         self._last_change_id = 0
         self._saved_change_id: int | None = None
-        self._dense = FlatIndex(dimension)
+        self._dense = self._new_dense()
         self._bm25 = TantivyIndex(self._new_folder(_BM25))
         self.opened_from, self.problem = "empty", None
 
     @classmethod
-    def open(cls, folder: Path, *, encoder_id: str, dimension: int) -> IndexStore:
+    def open(
+        cls, folder: Path, *, encoder_id: str, dimension: int, growth: Growth | None = None
+    ) -> IndexStore:
         """The newest intact snapshot of this encoder in `folder`, or an empty store at change 0."""
         folder.mkdir(parents=True, exist_ok=True)
         with exclusive(folder):
-            store = cls(folder, Workspace(folder), encoder_id=encoder_id, dimension=dimension)
+            store = cls(folder, Workspace(folder), encoder_id=encoder_id, dimension=dimension, growth=growth)
             problems: list[str] = []
             for snapshot in list_snapshots(folder):
                 try:
@@ -89,16 +100,14 @@ class IndexStore:
             if ids != sorted(set(ids)):
                 raise ValueError("index changes must come in ascending order")
             document_ids, entries = _net_effect(new)
-            with self._vectors:
-                self._dense.replace(document_ids, entries)
+            self._dense.replace(document_ids, entries)
             self._bm25.replace(document_ids, entries)
             # only now: after a failure above, the same changes are applied again from the start
             self._last_change_id = ids[-1]
 
     def dense(self, vector: Vectors, k: int, access: AccessFilter) -> list[ScoredId]:
         """The k nearest permitted chunks to `vector` [C] by cosine."""
-        with self._vectors:
-            return self._dense.search(vector, k, access)
+        return self._dense.search(vector, k, access)
 
     def bm25(self, question: str, k: int, access: AccessFilter) -> list[ScoredId]:
         """The k best permitted chunks by BM25; empty when the question holds no word."""
@@ -109,28 +118,40 @@ class IndexStore:
         with self._writing:
             return {_DENSE: self._dense.chunk_ids(), _BM25: self._bm25.chunk_ids()}
 
+    def maintain(self) -> bool:
+        """Rebuild the dense index beside itself when it has outgrown its shape; whether it had.
+
+        Takes minutes for a million vectors, while searches and changes go on.
+        """
+        return self._dense.rebuild()
+
     def save(self) -> None:
         """Publish a snapshot of the present state; does nothing when that state is saved already."""
-        with self._writing:
+        with self._saving:
             if self._saved_change_id == self._last_change_id and list_snapshots(self._folder):
                 return
-            staged = self._new_folder("staged")
-            for name, index in ((_DENSE, self._dense), (_BM25, self._bm25)):
-                (staged / name).mkdir()
-                index.save(staged / name)
-            manifest = self._describe()
+            staged, manifest = self._stage()
             seal(staged, manifest)
             with exclusive(self._folder):
                 publish(staged, self._folder, manifest)
-            self._saved_change_id = self._last_change_id
+            self._saved_change_id = manifest.last_change_id
+
+    def _stage(self) -> tuple[Path, Manifest]:
+        """Both indexes copied at one change id; changes wait for the copying only."""
+        staged = self._new_folder("staged")
+        with self._writing:
+            for name, index in ((_DENSE, self._dense), (_BM25, self._bm25)):
+                (staged / name).mkdir()
+                index.save(staged / name)
+            return staged, self._describe()
 
     def reset(self) -> None:
         """Forget everything, snapshots included, and start again at change 0."""
-        with self._writing:
+        with self._saving, self._writing:
             with exclusive(self._folder):
                 remove(list_snapshots(self._folder))
             self._bm25.close()
-            self._use(FlatIndex(self._dimension), TantivyIndex(self._new_folder(_BM25)), last_change_id=0)
+            self._use(self._new_dense(), TantivyIndex(self._new_folder(_BM25)), last_change_id=0)
             self._saved_change_id = None
 
     def close(self) -> None:
@@ -152,27 +173,31 @@ class IndexStore:
         manifest = read_verified(snapshot, encoder_id=self._encoder_id, dimension=self._dimension)
         copy = self._new_folder(_BM25)
         shutil.copytree(snapshot / _BM25, copy, dirs_exist_ok=True)
+        dense = self._new_dense()
         try:
-            dense, bm25 = FlatIndex.load(snapshot / _DENSE, self._dimension), TantivyIndex(copy)
+            dense.load(snapshot / _DENSE)
+            bm25 = TantivyIndex(copy)
         except (OSError, RuntimeError, ValueError) as error:  # checksums match, yet a library cannot read it
             raise SnapshotUnusable(f"{snapshot.name}: {error}") from error
-        counts = {len(dense.chunk_ids()), len(bm25.chunk_ids()), manifest.count}
+        counts = {len(dense), len(bm25), manifest.count}
         if len(counts) > 1:
             raise SnapshotUnusable(f"{snapshot.name}: its parts hold different numbers of chunks")
         self._use(dense, bm25, last_change_id=manifest.last_change_id)
         self._saved_change_id = manifest.last_change_id
         self.opened_from = "snapshot"
 
-    def _use(self, dense: FlatIndex, bm25: TantivyIndex, *, last_change_id: int) -> None:
-        with self._vectors:
-            self._dense, self._bm25, self._last_change_id = dense, bm25, last_change_id
+    def _use(self, dense: GrowingIndex, bm25: TantivyIndex, *, last_change_id: int) -> None:
+        self._dense, self._bm25, self._last_change_id = dense, bm25, last_change_id
+
+    def _new_dense(self) -> GrowingIndex:
+        return GrowingIndex(self._dimension, self._workspace.path, self._growth)
 
     def _describe(self) -> Manifest:
         return Manifest(
             encoder_id=self._encoder_id,
             dimension=self._dimension,
             last_change_id=self._last_change_id,
-            count=len(self._dense.chunk_ids()),
+            count=len(self._dense),
         )
 
     def _new_folder(self, name: str) -> Path:

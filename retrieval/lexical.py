@@ -43,6 +43,10 @@ class TantivyIndex:
         self._writer: tantivy.IndexWriter | None = None
         self._index.reload()
 
+    def __len__(self) -> int:
+        """Chunks in the index."""
+        return int(self._index.searcher().num_docs)
+
     def add(self, entries: Sequence[IndexEntry]) -> None:
         """Index entries and make them visible."""
         self.replace((), entries)

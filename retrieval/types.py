@@ -121,6 +121,8 @@ class SearchResult:
 class VectorIndex(Protocol):
     """Nearest neighbours by cosine."""
 
+    def __len__(self) -> int: ...
+
     def add(self, entries: Sequence[IndexEntry]) -> None: ...
 
     def delete_documents(self, document_ids: Iterable[int]) -> None: ...
@@ -134,6 +136,8 @@ class VectorIndex(Protocol):
 
 class LexicalIndex(Protocol):
     """BM25 over tokens."""
+
+    def __len__(self) -> int: ...
 
     def add(self, entries: Sequence[IndexEntry]) -> None: ...
 

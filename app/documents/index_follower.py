@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from enum import StrEnum
 
 from sqlalchemy.exc import DBAPIError
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 SAVE_AFTER_CHANGES = 200
 SAVE_AFTER_QUIET_ROUNDS = 20  # nothing new for this many polls
+SAVE_PAUSE_FACTOR = 20  # times what the last save took: at most a twentieth of the time goes into saving
 
 
 class IndexState(StrEnum):
@@ -41,6 +43,7 @@ class IndexFollower:
         self._unsaved_changes = 0
         self._quiet_rounds = 0
         self._swept = False  # a crash may have left something before this process began
+        self._save_not_before = 0.0  # time.monotonic()
         self._thread = threading.Thread(target=self._follow, name="index-follower", daemon=True)
 
     def start(self) -> None:
@@ -69,6 +72,7 @@ class IndexFollower:
             if changes or not self._swept:  # only a change can have hidden something
                 sweep_services(self._services)
                 self._swept = True
+            self._services.index.maintain()  # beside the index in use: questions go on
         except AppError as error:
             self._fail(error.body())
         except (DBAPIError, OSError, RuntimeError, ValueError) as error:
@@ -91,14 +95,18 @@ class IndexFollower:
         """Saves after many changes, or when a burst of them is over."""
         self._unsaved_changes += changes
         self._quiet_rounds = 0 if changes else self._quiet_rounds + 1
-        if self._unsaved_changes >= SAVE_AFTER_CHANGES or (
+        due = self._unsaved_changes >= SAVE_AFTER_CHANGES or (
             self._unsaved_changes and self._quiet_rounds >= SAVE_AFTER_QUIET_ROUNDS
-        ):
+        )
+        if due and time.monotonic() >= self._save_not_before:
             self._save()
 
     def _save(self) -> None:
+        """A large index takes seconds to write, so the pause after it grows with the time it took."""
+        started = time.monotonic()
         try:
             self._services.index.save()
             self._unsaved_changes = 0
+            self._save_not_before = time.monotonic() + SAVE_PAUSE_FACTOR * (time.monotonic() - started)
         except OSError:
             log.exception("the index snapshot could not be saved; the next start rebuilds from the database")

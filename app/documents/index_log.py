@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from sqlalchemy import func, select
@@ -40,6 +40,16 @@ def deleted_after(session: Session, change_id: int) -> frozenset[int]:
         IndexChangeRow.id > change_id, IndexChangeRow.action == "delete"
     )
     return frozenset(session.scalars(statement))
+
+
+def chunk_counts(session: Session, document_ids: Collection[int]) -> dict[int, int]:
+    """How many chunks each of these documents has; documents without any are absent."""
+    statement = (
+        select(ChunkRow.document_id, func.count())
+        .where(ChunkRow.document_id.in_(document_ids))
+        .group_by(ChunkRow.document_id)
+    )
+    return {row[0]: row[1] for row in session.execute(statement)}
 
 
 def indexed_chunks(session: Session, document_ids: Sequence[int]) -> list[IndexedChunk]:

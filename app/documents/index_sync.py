@@ -22,6 +22,7 @@ from retrieval.index_store import IndexStore
 from retrieval.types import AccessFilter, Chunk, IndexChange, IndexEntry, LoadChunks
 
 ADDED_PER_BATCH = 32  # documents whose chunks and vectors are in memory at once
+CHUNKS_PER_BATCH = 4096  # and chunks of them, unless a single document has more: about 10 MB
 CHANGES_PER_BATCH = 5000  # deletions carry nothing, so that a collection goes in a few commits
 
 _following = threading.Lock()  # a second caller waits and then finds nothing left to do
@@ -86,10 +87,16 @@ def _apply_all(session: Session, index: IndexStore) -> int:
 
 
 def _next_batch(session: Session, applied: int) -> Sequence[IndexChangeRow]:
-    """The next changes in order, up to as many additions as fit into memory."""
+    """The next changes in order, up to as many additions as fit into memory, but at least one."""
     rows = index_log.list_after(session, applied, CHANGES_PER_BATCH)
-    added = [position for position, row in enumerate(rows) if row.action == "add"]
-    return rows if len(added) <= ADDED_PER_BATCH else rows[: added[ADDED_PER_BATCH]]
+    added = [position for position, row in enumerate(rows) if row.action == "add"][: ADDED_PER_BATCH + 1]
+    counts = index_log.chunk_counts(session, [rows[position].document_id for position in added])
+    chunks = 0
+    for number, position in enumerate(added):
+        chunks += counts.get(rows[position].document_id, 0)
+        if number == ADDED_PER_BATCH or (number and chunks > CHUNKS_PER_BATCH):
+            return rows[:position]
+    return rows
 
 
 def _load_changes(session: Session, rows: Sequence[IndexChangeRow]) -> list[IndexChange]:

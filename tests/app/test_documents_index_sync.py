@@ -89,6 +89,32 @@ def test_catching_up_again_does_nothing(
         assert [catch_up(session, index), catch_up(session, index)] == [1, 0]
 
 
+def test_documents_of_many_chunks_are_read_in_smaller_batches(
+    sessions: Sessions,
+    blobs: BlobStore,
+    user: Account,
+    queue: JobQueue,
+    index: IndexStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(index_sync, "CHUNKS_PER_BATCH", 5)
+    for document in range(5):
+        ready(
+            sessions, blobs, user, queue, *[f"text {document} {n}" for n in range((3, 2, 9, 1, 1)[document])]
+        )
+    taken: list[int] = []
+    apply = index.apply
+    monkeypatch.setattr(
+        index,
+        "apply",
+        lambda changes: (taken.append(sum(len(c.entries) for c in changes)), apply(changes)),
+    )
+    with sessions() as session:
+        assert catch_up(session, index) == 5
+    assert taken == [5, 9, 2]  # a document is never divided, so one alone may be larger
+    assert agree(sessions, index)
+
+
 def test_many_changes_are_applied_in_batches(
     sessions: Sessions,
     blobs: BlobStore,

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from retrieval import snapshots
+from retrieval.clustered import SearchEffort
+from retrieval.growing import Growth
 from retrieval.index_store import IndexStore
 from retrieval.types import IndexChange
-from tests.retrieval.samples import DIMENSION, additions, random_entries
+from tests.retrieval.samples import DIMENSION, additions, everything, random_entries
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRIES = random_entries(12)
@@ -67,6 +69,36 @@ def test_damage_to_any_file_starts_empty_and_names_it(folder: Path, damage: Call
             assert file.name in store.problem
         shutil.rmtree(folder)
         shutil.copytree(pristine, folder)
+
+
+def test_trained_lists_come_back_and_damage_to_them_is_noticed(tmp_path: Path) -> None:
+    growth = Growth(clustered_from=200, effort=SearchEffort(scanned=300, short_list=40, exact=30))
+    entries = random_entries(500)
+    access = everything(entries)
+
+    def reopened() -> IndexStore:
+        return IndexStore.open(tmp_path, encoder_id="hash", dimension=DIMENSION, growth=growth)
+
+    with reopened() as store:
+        store.apply(additions(entries))
+        assert store.maintain()
+        assert not store.maintain()
+        store.save()
+        before = store.dense(entries[3].vector, 10, access)
+    with reopened() as store:
+        assert (store.opened_from, store.problem) == ("snapshot", None)
+        assert store.dense(entries[3].vector, 10, access) == before
+    for name in ("codes.faiss", "vectors.f16", "runs.npy", "chunks.npy"):
+        file = snapshot_of(tmp_path) / "dense" / name
+        whole = file.read_bytes()
+        for damage in (halve, flip):
+            damage(file)
+            with reopened() as store:
+                assert store.opened_from == "empty"
+                assert name in (store.problem or "")
+            file.write_bytes(whole)
+    with reopened() as store:
+        assert store.chunk_ids()["dense"] == {entry.chunk_id for entry in entries}
 
 
 def test_a_damaged_snapshot_is_replaced_by_the_next_save(folder: Path) -> None:
