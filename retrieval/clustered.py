@@ -47,6 +47,7 @@ def train(source: Frozen, dimension: int) -> Codes:
         dimension, f"IVF{lists},PQ{dimension // 2}x4fsr", faiss.METRIC_INNER_PRODUCT
     )
     codes.cp.niter, codes.cp.min_points_per_centroid, codes.cp.seed = _ROUNDS, 1, _SEED
+    codes.pq.cp.min_points_per_centroid = 1  # of 16: no warning where an index is tiny
     codes.train(source.sample(lists * _SAMPLE_PER_LIST, seed=_SEED))
     return codes
 

@@ -72,7 +72,7 @@ def test_damage_to_any_file_starts_empty_and_names_it(folder: Path, damage: Call
 
 
 def test_trained_lists_come_back_and_damage_to_them_is_noticed(tmp_path: Path) -> None:
-    growth = Growth(clustered_from=200, effort=SearchEffort(scanned=300, short_list=40, exact=30))
+    growth = Growth(clustered_from=300, effort=SearchEffort(scanned=300, short_list=40, exact=30))
     entries = random_entries(500)
     access = everything(entries)
 
