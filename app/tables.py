@@ -300,6 +300,7 @@ class CitationRow(Base):
     """A footnote: which words of the answer rest on which span of which document version."""
 
     __tablename__ = "citations"
+    __allow_unmapped__ = True
     __table_args__ = NEVER_REUSED
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -320,6 +321,7 @@ class CitationRow(Base):
     verdict: Mapped[str] = mapped_column(String(20))  # supported, not_supported, contradicted
     score: Mapped[float] = mapped_column(Float)
     placed_by: Mapped[str] = mapped_column(String(20))  # model (it wrote the marker) or alignment
+    document: Any = None  # no column: what has become of it, set by app.answers.cited_documents
 
 
 class EvalRun(Base):

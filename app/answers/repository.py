@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.answers.boxes import evidence_boxes
+from app.answers.cited_documents import explain
 from app.answers.types import Draft, Footnote, Passage
 from app.conversations.repository import get_conversation
 from app.errors import Conflict, InvalidRequest, NotFound
@@ -254,10 +255,12 @@ def list_messages(session: Session, conversation_id: int) -> list[Message]:
 
 
 def citations_of(session: Session, message_ids: Sequence[int]) -> dict[int, list[CitationRow]]:
-    """Citations by message, in the order in which they stand in the answer."""
+    """Citations by message, in the order in which they stand in the answer, their documents explained."""
     statement = select(CitationRow).where(CitationRow.message_id.in_(message_ids)).order_by(CitationRow.id)
     found: dict[int, list[CitationRow]] = {message_id: [] for message_id in message_ids}
-    for row in session.scalars(statement):
+    rows = session.scalars(statement).all()
+    explain(session, rows)
+    for row in rows:
         found[row.message_id].append(row)
     return found
 

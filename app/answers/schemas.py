@@ -168,6 +168,17 @@ class SourceOut(PassageOut):
     score: float | None
 
 
+class CitedDocumentOut(BaseModel):
+    """Whether the cited version still answers; the citation's own words stay whatever becomes of it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    state: Literal["current", "replaced", "deleted"]
+    version_now: int | None = Field(description="The version that answers in its place.")
+    since: datetime | None = Field(description="When it was replaced or deleted.")
+    readable: bool = Field(description="Its pages can still be opened, with `version` where it was replaced.")
+
+
 class CitationOut(BaseModel):
     """A footnote: answer[claim_start:claim_end] rests on text[start:end] of a document version."""
 
@@ -186,6 +197,7 @@ class CitationOut(BaseModel):
     verdict: Literal["supported", "not_supported", "contradicted"]
     score: float
     placed_by: Literal["model", "alignment"]
+    document: CitedDocumentOut = Field(description="What has become of the cited version.")
 
 
 class ErrorOut(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
@@ -12,7 +12,7 @@ from app.errors import QuestionTooLong
 from app.gate.thresholds import gated, own_thresholds
 from app.services import Services
 from retrieval.searcher import Searcher
-from retrieval.types import AccessFilter, SearchConfig, SearchResult
+from retrieval.types import AccessFilter, Chunk, SearchConfig, SearchResult
 
 
 def check_length(services: Services, question: str) -> None:
@@ -48,7 +48,31 @@ def find(
 
     `carried` chunks are ranked beside what is found.
     """
-    models = services.models
-    searcher = Searcher(services.index, models.ingest.encode, models.score_pairs, load_chunks(session, user))
-    result = searcher.search(question, access, config, carried)
+    result, missing = _search(services, session, user, question, access, config, carried)
+    if missing - set(carried):  # the index moved on while we searched: a version was replaced just now
+        with services.sessions() as fresh:
+            catch_up(fresh, services.index, encoder_id=services.models.ingest.encoder_id)
+            result, _ = _search(services, fresh, user, question, access, config, carried)
     return gated(result, own_thresholds(session, access), config) if config.own_thresholds else result
+
+
+def _search(
+    services: Services,
+    session: Session,
+    user: Account,
+    question: str,
+    access: AccessFilter,
+    config: SearchConfig,
+    carried: Sequence[int],
+) -> tuple[SearchResult, set[int]]:
+    """The result, and the chunks that the index found and SQL does not show."""
+    models, missing = services.models, set[int]()
+    load = load_chunks(session, user)
+
+    def noted(chunk_ids: Sequence[int]) -> Mapping[int, Chunk]:
+        chunks = load(chunk_ids)
+        missing.update(set(chunk_ids) - chunks.keys())
+        return chunks
+
+    searcher = Searcher(services.index, models.ingest.encode, models.score_pairs, noted)
+    return searcher.search(question, access, config, carried), missing

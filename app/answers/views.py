@@ -10,6 +10,7 @@ from app.answers.repository import passage_row
 from app.answers.schemas import (
     Answer,
     CitationOut,
+    CitedDocumentOut,
     ErrorOut,
     Evidence,
     Feedback,
@@ -61,7 +62,8 @@ def answer_out(message: Message, citations: Sequence[CitationRow]) -> Answer:
 
 def _citation_out(row: CitationRow) -> CitationOut:
     fields = {name: getattr(row, name) for name in CitationOut.model_fields}
-    return CitationOut(**fields | {"boxes": row.boxes or []})
+    document = CitedDocumentOut.model_validate(row.document)
+    return CitationOut(**fields | {"boxes": row.boxes or [], "document": document})
 
 
 def search_out(question: str, result: SearchResult) -> SearchResponse:
