@@ -16,6 +16,7 @@ from app.accounts.service import local_account
 from app.accounts.types import Account
 from app.documents.index_follower import IndexFollower
 from app.errors import NotReady
+from app.evals.runs.runner import EvalRunner
 from app.services import Services
 
 
@@ -34,8 +35,16 @@ def get_follower(request: Request) -> IndexFollower:
     return follower
 
 
+def get_eval_runner(request: Request) -> EvalRunner:
+    runner = getattr(request.app.state, "eval_runner", None)
+    if not isinstance(runner, EvalRunner):
+        raise NotReady("The service is still starting.")
+    return runner
+
+
 AppServices = Annotated[Services, Depends(get_services)]
 Follower = Annotated[IndexFollower, Depends(get_follower)]
+EvalRuns = Annotated[EvalRunner, Depends(get_eval_runner)]
 
 
 def get_read_session(services: AppServices) -> Iterator[Session]:

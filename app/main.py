@@ -22,6 +22,7 @@ from app.error_handlers import install_error_handlers
 from app.error_responses import Responses
 from app.errors import ErrorBody
 from app.evals.endpoints import router as evals
+from app.evals.runs.runner import EvalRunner
 from app.evals.sets.case_endpoints import router as eval_cases
 from app.evals.sets.endpoints import router as eval_sets
 from app.gate.endpoints import router as gate
@@ -45,8 +46,11 @@ def create_app(settings: Settings, build: Callable[[Settings], Services]) -> Fas
         services = await run_in_threadpool(build, settings)
         app.state.services, app.state.follower = services, IndexFollower(services)
         metrics.watch(services)
+        app.state.eval_runner = EvalRunner(services)
         app.state.follower.start()
+        app.state.eval_runner.start()
         yield
+        await run_in_threadpool(app.state.eval_runner.stop)
         await run_in_threadpool(app.state.follower.stop)
         await run_in_threadpool(services.close)
 

@@ -78,6 +78,11 @@ class RunningAnswers:
         if running >= most:
             raise Overloaded(f"{running} answers are being written already.")
 
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return bool(self._running)
+
     def start(self, message_id: int) -> Running:
         """The flag that the answer's loop watches, and the log that it writes."""
         running = Running()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app.configurations import repository, service
-from app.configurations.adoption import ComparisonRequired, forced
+from app.configurations.adoption import ComparisonRequired, grounds
 from app.configurations.resolving import ConfigurationNotFound
 from app.configurations.schemas import Adopt, ConfigurationCreate, ConfigurationList, ConfigurationOut
 from app.configurations.service import ConfigurationInForce
 from app.dependencies import AppServices, CurrentUser, ReadSession, WriteSession
 from app.error_responses import error_responses
-from app.errors import Conflict
+from app.errors import Conflict, EvalRunNotFound
+from app.evals.runs.errors import RunsNotComparable
 from app.schemas import RowId
 
 router = APIRouter(prefix="/v1/configurations", tags=["configurations"])
@@ -42,14 +43,17 @@ def delete(configuration_id: RowId, session: WriteSession, user: CurrentUser) ->
 
 
 @router.post(
-    "/{configuration_id}/adopt", responses=error_responses(ConfigurationNotFound, ComparisonRequired)
+    "/{configuration_id}/adopt",
+    responses=error_responses(ConfigurationNotFound, EvalRunNotFound, ComparisonRequired, RunsNotComparable),
 )
-def adopt(configuration_id: RowId, body: Adopt, session: WriteSession, user: CurrentUser) -> ConfigurationOut:
+def adopt(
+    configuration_id: RowId, body: Adopt, services: AppServices, session: WriteSession, user: CurrentUser
+) -> ConfigurationOut:
     """Puts a configuration in force for chat, search, API and evals. Refused without a comparison."""
-    service.require(session, user, configuration_id)
-    if not body.force:
-        raise ComparisonRequired("This configuration was not compared with the one in force.")
-    return service.adopt(session, user, configuration_id, forced(body))
+    row = service.require(session, user, configuration_id)
+    return service.adopt(
+        session, user, configuration_id, grounds(session, user, services.settings, row, body)
+    )
 
 
 @router.post("/leave", status_code=204)

@@ -42,7 +42,10 @@ def create(
         raise Conflict(
             f"{SETTINGS_NAME!r} is the name of what the settings say.", next_step="Choose another name."
         )
-    values = replace(search_config(settings), **body.config.model_dump(exclude_none=True))
+    given = body.config.model_dump(exclude_none=True)
+    if "evidence_threshold" in given:  # as in a request: what is given goes before those of collections
+        given["own_thresholds"] = False
+    values = replace(search_config(settings), **given)
     try:
         with session.begin_nested():
             row = repository.add(session, user.id, body.name, asdict(values))

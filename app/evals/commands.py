@@ -15,8 +15,8 @@ import typer
 if TYPE_CHECKING:
     from app.evals.metrics import Interval
     from app.evals.schemas import EvalRunOut
-    from app.evals.service import EvalKind, Metrics
-    from app.evals.types import Progress
+    from app.evals.service import Metrics
+    from app.evals.types import EvalKind, Progress
     from app.services import Services
 
 PROGRESS_INTERVAL_S = 5.0
@@ -123,6 +123,44 @@ def list_runs(
         typer.echo(f"{run.id:5} {run.created_at:%Y-%m-%d %H:%M} {run.kind:9} {run.status:7} {run.name}")
     if as_json:
         typer.echo(json.dumps({"items": [run.model_dump(mode="json") for run in runs]}, ensure_ascii=False))
+
+
+@evals_app.command("run")
+def run_set(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="SET", help="Name or id of a set, or a file or BEIR folder to load as one."),
+    ],
+    kind: Annotated[str, typer.Option(help="answers, retrieval, positions or noise.")] = "answers",
+    gate: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Rules; exit 1 when one is broken.")
+    ] = None,
+    docs: Annotated[
+        Path | None, typer.Option(exists=True, help="A file or folder to ask; without it the set's own.")
+    ] = None,
+    configuration: Annotated[str | None, typer.Option(help="A saved search configuration.")] = None,
+    limit: Limit = None,
+    tag: Annotated[str | None, typer.Option(help="Only questions with this tag.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask every question of a set, keep the results, and hold the measures against a gate."""
+    from app.evals.runs.foreground import RunRequest, broken_rules, run_over_set
+    from app.evals.runs.gate import read_gate
+
+    rules = None if gate is None else read_gate(gate)
+    with _services() as services:
+        request = RunRequest(name, kind, docs, configuration, limit, tag)
+        run = run_over_set(services, request, _progress(), lambda text: typer.echo(text, err=True))
+        broken = [] if rules is None else broken_rules(services, rules, run)
+    for line in _table(run):
+        typer.echo(line)
+    for rule in broken:
+        typer.echo(f"gate: {rule}", err=True)
+    if as_json:
+        typer.echo(
+            json.dumps({**(run.metrics or {}), "run_id": run.id, "broken": broken}, ensure_ascii=False)
+        )
+    raise typer.Exit(1 if broken else 0)
 
 
 def _run(

@@ -7,25 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from app.evals.cases import CorpusDocument
+from app.evals.corpus_index import COLLECTION_ID, corpus_chunks, fill
 from app.evals.metrics import Interval, mean_interval
 from app.evals.records import CorpusRecord, QueryRecord
 from app.evals.types import Progress
 from retrieval.index_store import IndexStore
 from retrieval.metrics import Judgements, ranking_metrics
 from retrieval.searcher import Searcher
-from retrieval.types import (
-    AccessFilter,
-    Chunk,
-    Encode,
-    Hit,
-    IndexChange,
-    IndexEntry,
-    ScorePairs,
-    SearchConfig,
-)
-
-_COLLECTION_ID = 1
-_ENCODE_TEXTS = 512  # texts in one call of the encoder, so that progress shows
+from retrieval.types import AccessFilter, Encode, Hit, ScorePairs, SearchConfig
 
 _STAGES: Mapping[str, Callable[[Hit], float | None]] = {
     "dense": lambda hit: hit.dense,
@@ -48,38 +38,26 @@ def evaluate_retrieval(
     Runs the product's own Searcher with `config`: no stage sees more than the `dense_k` or `bm25_k` documents
     of a ranker. `reranked` is the first `rerank_k` of `fused` in the cross-encoder's order, then the others.
     """
-    chunks = {number: _chunk(number, record) for number, record in enumerate(corpus, start=1)}
+    chunks = corpus_chunks([CorpusDocument(key=each.id, title=each.title, text=each.text) for each in corpus])
     document_ids = {number: record.id for number, record in enumerate(corpus, start=1)}
+    dimension = encode(["a"]).shape[1]
     rankings: dict[str, dict[str, list[str]]] = {stage: {} for stage in (*_STAGES, "reranked")}
-    with tempfile.TemporaryDirectory() as folder, _indexed(Path(folder), chunks, encode, progress) as index:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        IndexStore.open(Path(folder), encoder_id="eval", dimension=dimension) as index,
+    ):
+        fill(index, chunks, encode, progress)
         searcher = Searcher(
             index, encode, score_pairs, lambda ids: {number: chunks[number] for number in ids}
         )
         all_of_them = replace(config, top_k=config.dense_k + config.bm25_k)
         for done, query in enumerate(queries, start=1):
-            hits = searcher.search(query.text, AccessFilter(frozenset({_COLLECTION_ID})), all_of_them).hits
+            hits = searcher.search(query.text, AccessFilter(frozenset({COLLECTION_ID})), all_of_them).hits
             for stage, ranking in _rankings(hits).items():
                 rankings[stage][query.id] = [document_ids[chunk_id] for chunk_id in ranking]
             progress("queries", done, len(queries))
     judged = {query.id: judgements[query.id] for query in queries if query.id in judgements}
     return {stage: _means(judged, by_query) for stage, by_query in rankings.items()}
-
-
-def _indexed(folder: Path, chunks: Mapping[int, Chunk], encode: Encode, progress: Progress) -> IndexStore:
-    """Both indexes over the collection, filled batch by batch."""
-    dimension = encode(["a"]).shape[1]
-    index = IndexStore.open(folder, encoder_id="eval", dimension=dimension)
-    numbers = list(chunks)
-    for start in range(0, len(numbers), _ENCODE_TEXTS):
-        batch = [chunks[number] for number in numbers[start : start + _ENCODE_TEXTS]]
-        vectors = encode([chunk.text for chunk in batch])
-        entries = (
-            IndexEntry(chunk.chunk_id, chunk.document_id, _COLLECTION_ID, chunk.text, vector)
-            for chunk, vector in zip(batch, vectors, strict=True)
-        )
-        index.apply([IndexChange(e.chunk_id, "add", e.document_id, (e,)) for e in entries])
-        progress("documents", start + len(batch), len(numbers))
-    return index
 
 
 def _rankings(hits: Sequence[Hit]) -> dict[str, list[int]]:
@@ -96,20 +74,3 @@ def _ordered(hits: Sequence[Hit], score: Callable[[Hit], float | None]) -> list[
 def _means(judgements: Judgements, rankings: Mapping[str, Sequence[str]]) -> dict[str, Interval]:
     values = ranking_metrics(judgements, rankings)
     return {measure: mean_interval(list(by_query.values())) for measure, by_query in values.items()}
-
-
-def _chunk(number: int, record: CorpusRecord) -> Chunk:
-    """A whole document as one passage."""
-    return Chunk(
-        chunk_id=number,
-        document_id=number,
-        collection_id=_COLLECTION_ID,
-        text=record.passage,
-        file_name=record.id,
-        start=0,
-        end=len(record.passage),
-        page_first=None,
-        page_last=None,
-        headings=(),
-        document_version=1,
-    )

@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 from app.tables import EvalRun, utc_now
 
 
-def add(session: Session, owner_id: int, kind: str, name: str, config: dict[str, Any]) -> EvalRun:
-    row = EvalRun(owner_id=owner_id, kind=kind, name=name, config=config)
+def add(
+    session: Session, owner_id: int, kind: str, name: str, config: dict[str, Any], holder: str | None = None
+) -> EvalRun:
+    row = EvalRun(owner_id=owner_id, kind=kind, name=name, config=config, leased_by=holder)
     session.add(row)
     session.flush()
     return row
@@ -27,9 +29,11 @@ def fail(session: Session, run_id: int, error: dict[str, Any]) -> None:
     row.status, row.error, row.finished_at = "failed", error, utc_now()
 
 
-def list_latest(session: Session, owner_id: int, limit: int) -> list[EvalRun]:
-    statement = select(EvalRun).where(EvalRun.owner_id == owner_id).order_by(EvalRun.id.desc()).limit(limit)
-    return list(session.scalars(statement))
+def list_latest(session: Session, owner_id: int, limit: int, set_id: int | None) -> list[EvalRun]:
+    statement = select(EvalRun).where(EvalRun.owner_id == owner_id)
+    if set_id is not None:
+        statement = statement.where(EvalRun.set_id == set_id)
+    return list(session.scalars(statement.order_by(EvalRun.id.desc()).limit(limit)))
 
 
 def get(session: Session, owner_id: int, run_id: int) -> EvalRun | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -13,8 +13,9 @@ from app.db import Sessions
 from app.errors import AppError, ErrorBody, EvalRunNotFound
 from app.evals import repository
 from app.evals.schemas import EvalRunOut
+from app.evals.types import EvalKind
+from app.jobs.identity import new_worker_id
 
-EvalKind = Literal["answers", "positions", "retrieval", "claims"]
 Metrics = Mapping[str, Any]
 
 
@@ -23,7 +24,7 @@ def record_run(
 ) -> EvalRunOut:
     """Evaluate and keep the result; whatever stops it marks the run failed and is raised on."""
     with sessions.begin() as session:
-        run_id = repository.add(session, local_account(session).id, kind, name, config).id
+        run_id = repository.add(session, local_account(session).id, kind, name, config, new_worker_id()).id
     try:
         metrics = evaluate()
     except BaseException as error:
@@ -36,9 +37,9 @@ def record_run(
         return get(session, local_account(session), run_id)
 
 
-def list_latest(session: Session, user: Account, limit: int) -> list[EvalRunOut]:
-    """Runs, latest first."""
-    return [EvalRunOut.model_validate(row) for row in repository.list_latest(session, user.id, limit)]
+def list_latest(session: Session, user: Account, limit: int, set_id: int | None = None) -> list[EvalRunOut]:
+    """Runs, latest first; those of one set, if it is named."""
+    return [EvalRunOut.model_validate(row) for row in repository.list_latest(session, user.id, limit, set_id)]
 
 
 def get(session: Session, user: Account, run_id: int) -> EvalRunOut:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from retrieval.types import Chunk, Hit
 
 EvalAnswerState = Literal["answered", "refused", "failed"]
 
 Label = Literal["supported", "contradicted", "not_supported"]
+
+EvalKind = Literal["answers", "positions", "noise", "retrieval", "claims", "generate"]
+"""Of a run; `claims` runs on files only, `generate` writes questions instead of asking them."""
+
+RunStatus = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+
+Outcome = Literal["scored", "unscorable", "failed"]
+"""Of one question: unscorable is not a wrong answer, it is a question whose answer nobody can judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,22 @@ class EvalAnswer:
     state: EvalAnswerState
     cited_passage_ids: tuple[str, ...]
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CaseAnswer:
+    """What came back for one question of a set, with everything that is scored."""
+
+    state: Literal["answered", "refused"]
+    text: str
+    standalone_question: str
+    hits: tuple[Hit, ...]  # best first, deeper than the prompt
+    best_score: float | None
+    cited: tuple[Chunk, ...] = ()
+    left_out: int = 0  # passages that did not fit into the prompt
+    claims: tuple[tuple[str, bool], ...] = ()  # words, and whether a cited passage supports them
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
 
 
 AnswerFn = Callable[[str, Sequence[EvalPassage] | None], EvalAnswer]

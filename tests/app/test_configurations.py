@@ -36,7 +36,7 @@ def test_a_configuration_is_whole_and_used_where_it_is_named(client: TestClient)
         "rerank_k": 24,
         "top_k": 5,
         "evidence_threshold": 0.9,
-        "own_thresholds": True,
+        "own_thresholds": False,
     }
     assert (saved["in_force"], saved["adoption"]) == (False, None)
     assert threshold(client) == 0.3

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from retrieval.metrics import MEASURE_NAMES, ranking_metrics
+from retrieval.metrics import STAGE_MEASURES, ranking_metrics
 
 
 def test_values_are_those_worked_out_by_hand() -> None:
@@ -33,5 +33,5 @@ def test_the_order_given_counts_not_the_order_of_ids() -> None:
 
 def test_a_missing_ranking_counts_zero_and_a_query_without_relevant_documents_does_not_count() -> None:
     values = ranking_metrics({"asked": {"a": 1}, "idle": {"a": 0}}, {"other": ["a"]})
-    assert values == {name: {"asked": 0.0} for name in MEASURE_NAMES}
-    assert ranking_metrics({}, {}) == {name: {} for name in MEASURE_NAMES}
+    assert values == {name: {"asked": 0.0} for name in STAGE_MEASURES}
+    assert ranking_metrics({}, {}) == {name: {} for name in STAGE_MEASURES}

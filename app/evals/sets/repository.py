@@ -37,9 +37,14 @@ def list_sets(session: Session, owner_id: int) -> list[EvalSet]:
 
 def delete_set(session: Session, row: EvalSet) -> None:
     """With its questions and corpus; runs keep their results."""
+    clear_set(session, row)
+    session.delete(row)
+
+
+def clear_set(session: Session, row: EvalSet) -> None:
+    """Removes its questions and corpus."""
     for table in (EvalCase, EvalCorpusRow):
         session.execute(delete(table).where(table.set_id == row.id))
-    session.delete(row)
 
 
 def count_cases(session: Session, set_id: int) -> dict[str, int]:
