@@ -38,8 +38,8 @@ class RemovedClaimOut(BaseModel):
     score: float
 
 
-class QuotePlaceOut(BaseModel):
-    """Where a quote, or a piece of it, stands word for word: characters of the document's text."""
+class PlaceOut(BaseModel):
+    """Words of a numbered passage: characters of the document's text."""
 
     number: int
     document_id: int
@@ -54,7 +54,22 @@ class QuoteOut(BaseModel):
     start: int
     end: int
     verdict: Literal["supported", "misattributed", "stitched", "not_found"]
-    places: list[QuotePlaceOut]
+    places: list[PlaceOut]
+
+
+class ConflictOut(BaseModel):
+    """answer[claim_start:claim_end] is supported by one passage and disputed by another."""
+
+    kind: Literal["contradiction", "number", "time", "date", "name"]
+    claim_start: int
+    claim_end: int
+    supporting: PlaceOut
+    disputing: PlaceOut
+    supporting_text: str
+    disputing_text: str
+    supporting_value: str | None
+    disputing_value: str | None
+    contradicted: float = Field(description="Probability that the disputing sentence contradicts the claim.")
 
 
 class CoverageOut(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.answers.claims import checked_claims, grounding_state, without_stray_markers, without_unsupported
+from app.answers.conflicts import find_conflicts
 from app.answers.grounding import check, split_claims, with_markers
 from app.answers.quotes import check_quotes
 from app.answers.timing import timed
@@ -24,4 +25,5 @@ def ground(services: Services, draft: Draft) -> None:
         draft.footnotes = tuple(placed)
         draft.claims = checked_claims(placed)
         draft.quotes = tuple(check_quotes(question, draft.answer, placed, passages))
+        draft.conflicts = tuple(find_conflicts(question, placed, draft.sources, services.models.verify))
     draft.grounding = grounding_state(draft.claims, draft.quotes)

@@ -15,16 +15,17 @@ _WORDS = {word: str(value) for value, words in enumerate(_SPELT.split(",")) for 
 
 def numbers_of(text: str) -> set[str]:
     """Every number: "1,500" is "1500", "4.50" is "4.5", "two" is "2"."""
-    digits = {_plain(match.group()) for match in _NUMBER.finditer(text)}
+    digits = {plain_number(match.group()) for match in _NUMBER.finditer(text)}
     return digits | {_WORDS[word] for word in re.findall(r"[a-z]+", text.casefold()) if word in _WORDS}
 
 
 def missing_number(claim: str, passage: str) -> bool:
     """Whether the claim writes a number in digits that the passage holds in no spelling."""
-    written = {_plain(match.group()) for match in _NUMBER.finditer(claim)}
+    written = {plain_number(match.group()) for match in _NUMBER.finditer(claim)}
     return not written <= numbers_of(passage)
 
 
-def _plain(number: str) -> str:
+def plain_number(number: str) -> str:
+    """Digits without thousands separators and needless decimals."""
     whole = _THOUSANDS.sub("", number)
     return whole.rstrip("0").rstrip(".") if "." in whole else whole

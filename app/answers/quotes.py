@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.answers.quote_text import Quote, Searchable, find_quotes, units
-from app.answers.types import Footnote, Passage, QuoteCheck, QuotePlace, QuoteVerdict
+from app.answers.types import Footnote, Passage, QuoteCheck, QuoteVerdict, TextPlace
 
 STITCHED_WORDS = 3  # fewest words of a piece that counts as taken from somewhere
 
@@ -59,18 +59,18 @@ def _check(quote: Quote, sources: tuple[_Sources, _Sources]) -> QuoteCheck:
     return _checked(quote, "stitched" if pieces else "not_found", pieces)
 
 
-def _checked(quote: Quote, verdict: QuoteVerdict, places: Sequence[QuotePlace]) -> QuoteCheck:
+def _checked(quote: Quote, verdict: QuoteVerdict, places: Sequence[TextPlace]) -> QuoteCheck:
     return QuoteCheck(quote.text, quote.start, quote.end, verdict, tuple(places))
 
 
-def _place(passage: Passage, place: tuple[int, int]) -> QuotePlace:
+def _place(passage: Passage, place: tuple[int, int]) -> TextPlace:
     offset = passage.chunk.start
-    return QuotePlace(passage.number, passage.chunk.document_id, offset + place[0], offset + place[1])
+    return TextPlace(passage.number, passage.chunk.document_id, offset + place[0], offset + place[1])
 
 
-def _stitched(quote: Quote, sources: _Sources) -> list[QuotePlace]:
+def _stitched(quote: Quote, sources: _Sources) -> list[TextPlace]:
     """Where the fewest pieces stand that make up the whole quote; empty where some words stand nowhere."""
-    places: list[QuotePlace] = []
+    places: list[TextPlace] = []
     for part in quote.parts:
         whole = _find(part, sources)
         pieces = [whole] if whole else _pieces(part, sources)
@@ -80,10 +80,10 @@ def _stitched(quote: Quote, sources: _Sources) -> list[QuotePlace]:
     return places
 
 
-def _pieces(part: str, sources: _Sources) -> list[QuotePlace]:
+def _pieces(part: str, sources: _Sources) -> list[TextPlace]:
     """A part as pieces of at least `STITCHED_WORDS` words: shortest path over its words."""
     words = units(part)
-    best: dict[int, list[QuotePlace]] = {0: []}
+    best: dict[int, list[TextPlace]] = {0: []}
     for start in range(len(words)):
         if start not in best:
             continue
@@ -96,7 +96,7 @@ def _pieces(part: str, sources: _Sources) -> list[QuotePlace]:
     return best.get(len(words), [])
 
 
-def _find(words: str, sources: _Sources) -> QuotePlace | None:
+def _find(words: str, sources: _Sources) -> TextPlace | None:
     for passage, text in sources:
         place = text.find(words)
         if place is not None:

@@ -163,6 +163,7 @@ def checks_row(draft: Draft) -> dict[str, Any]:
         ],
         "removed_claims": [asdict(removed) for removed in draft.removed_claims],
         "quotes": [asdict(quote) for quote in draft.quotes],
+        "conflicts": [asdict(conflict) for conflict in draft.conflicts],
     }
 
 

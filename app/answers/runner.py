@@ -25,6 +25,7 @@ CHECKED = (
     "claims",
     "removed_claims",
     "quotes",
+    "conflicts",
     "sources",
     "also_retrieved",
 )

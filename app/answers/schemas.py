@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from app.answers.check_schemas import (
     BoxOut,
     ClaimOut,
+    ConflictOut,
     CoverageOut,
     QuoteOut,
     RefusalOut,
@@ -232,6 +233,7 @@ class Answer(BaseModel):
     claims: list[ClaimOut]
     removed_claims: list[RemovedClaimOut]
     quotes: list[QuoteOut]
+    conflicts: list[ConflictOut] = Field(description="Claims that another passage disputes.")
     sources: list[SourceOut] = Field(description="The passages that are cited.")
     also_retrieved: list[SourceOut] = Field(description="The passages that were found and are not cited.")
     coverage: CoverageOut | None

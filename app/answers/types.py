@@ -22,6 +22,7 @@ RefusalReason = Literal[
 GroundingState = Literal["grounded", "partly", "ungrounded", "refused"]
 Verdict = Literal["supported", "not_supported", "contradicted"]
 QuoteVerdict = Literal["supported", "misattributed", "stitched", "not_found"]
+ConflictKind = Literal["contradiction", "number", "time", "date", "name"]
 PlacedBy = Literal["model", "alignment"]
 Verify = Callable[[Sequence[tuple[str, str]]], NDArray[np.float32]]
 """(claim, passage) pairs to probabilities float32 [N, 3]: supported, contradicted, not supported."""
@@ -103,8 +104,8 @@ class RemovedClaim:
 
 
 @dataclass(frozen=True, slots=True)
-class QuotePlace:
-    """Where a quote, or a piece of it, stands word for word: characters of the document's text."""
+class TextPlace:
+    """Words of a numbered passage: characters of the document's text."""
 
     number: int  # of the passage
     document_id: int
@@ -120,7 +121,23 @@ class QuoteCheck:
     start: int
     end: int
     verdict: QuoteVerdict
-    places: tuple[QuotePlace, ...]
+    places: tuple[TextPlace, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A claim that one passage supports and another one disputes."""
+
+    kind: ConflictKind
+    claim_start: int
+    claim_end: int
+    supporting: TextPlace
+    disputing: TextPlace
+    supporting_text: str
+    disputing_text: str
+    supporting_value: str | None  # the two values, where they are what differs
+    disputing_value: str | None
+    contradicted: float  # probability that the disputing sentence contradicts the claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +226,7 @@ class Draft:
     claims: tuple[CheckedClaim, ...] = ()
     removed_claims: tuple[RemovedClaim, ...] = ()
     quotes: tuple[QuoteCheck, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
     grounding: GroundingState | None = None
     coverage: Coverage | None = None
     weak_evidence: bool = False  # written although it might be a refusal, because that was asked for

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.answers.check_schemas import ClaimOut, CoverageOut, QuoteOut, RefusalOut, RemovedClaimOut
+from app.answers.check_schemas import (
+    ClaimOut,
+    ConflictOut,
+    CoverageOut,
+    QuoteOut,
+    RefusalOut,
+    RemovedClaimOut,
+)
 from app.answers.repository import passage_row
 from app.answers.schemas import (
     Answer,
@@ -44,6 +51,7 @@ def answer_out(message: Message, citations: Sequence[CitationRow]) -> Answer:
         claims=[ClaimOut(**claim) for claim in checks.get("claims", [])],
         removed_claims=[RemovedClaimOut(**claim) for claim in checks.get("removed_claims", [])],
         quotes=[QuoteOut(**quote) for quote in checks.get("quotes", [])],
+        conflicts=[ConflictOut(**conflict) for conflict in checks.get("conflicts", [])],
         sources=[source for source in found if source.number in cited],
         also_retrieved=[source for source in found if source.number not in cited],
         coverage=CoverageOut(**message.coverage) if message.coverage else None,
