@@ -13,12 +13,7 @@ import streamlit as st
 from ui.footnotes import footnoted
 from ui.schemas import Citation
 from ui.text import place
-
-VERDICTS = {
-    "supported": "supported by the passage",
-    "not_supported": "not supported by the passage",
-    "contradicted": "contradicted by the passage",
-}
+from ui.verdicts import VERDICTS
 
 CSS = """
 .answer {
@@ -86,7 +81,7 @@ def answer_text(text: str, citations: Sequence[Citation], key: str) -> int | Non
 def note_label(citation: Citation) -> str:
     """What a footnote opens, in words."""
     where = place(citation.file_name, citation.page)
-    return f"Footnote {citation.number}: {where}, {VERDICTS[citation.verdict]}"
+    return f"Footnote {citation.number}: {where}, {VERDICTS[citation.verdict].sentence}"
 
 
 def declare_trigger() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import IO, Any, TypeVar
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
+from ui.asking import Asking
 from ui.schemas import (
+    Answer,
     AskCitations,
     AskDone,
     AskEvent,
@@ -24,6 +26,8 @@ from ui.schemas import (
     Failure,
     Read,
     SearchResult,
+    Share,
+    SharedConversation,
     Upload,
 )
 from ui.sse import parse_events
@@ -123,31 +127,43 @@ class Client:
         body = {"question": question, **scope(collection_ids)}
         return SearchResult.model_validate_json(self._send("POST", "/v1/search", json=body).content)
 
-    def ask(
-        self, question: str, *, conversation_id: int | None, collection_ids: Sequence[int]
-    ) -> Iterator[AskEvent]:
-        """Events of one answer as they arrive, `AskDone` last; an `error` event raises ApiError."""
-        body = {"question": question, "stream": True, **scope(collection_ids)}
-        body |= present(conversation_id=conversation_id)
-        with (
-            reachable(self.base_url),
-            self._http.stream("POST", "/v1/ask", json=body, timeout=SLOW_TIMEOUT) as response,
-        ):
-            if response.is_error:
-                response.read()
-                raise error_of(response)
-            for event in parse_events(response.iter_lines()):
-                if event.name == "error":
-                    raise ApiError(Failure.model_validate_json(event.data))
-                if event.name in ASK_EVENTS:
-                    yield ASK_EVENTS[event.name].model_validate_json(event.data)
+    def ask(self, asking: Asking, *, conversation_id: int | None) -> Iterator[AskEvent]:
+        """Sends the question at once; then its events as they arrive, `AskDone` last.
+
+        An `error` event, or a question that the service refuses, raises ApiError.
+        """
+        body = {"question": asking.question, "stream": True, **scope(asking.collection_ids)}
+        body |= present(
+            conversation_id=conversation_id,
+            replaces_message_id=asking.replaces,
+            standalone_question=asking.standalone_question,
+            config=asking.config or None,
+            weak_evidence="answer" if asking.weak_evidence else None,
+        )
+        return self._events("POST", "/v1/ask", json=body)
+
+    def listen(self, message_id: int) -> Iterator[AskEvent]:
+        """The events of an answer that is being written, from its beginning; like `ask`."""
+        return self._events("GET", f"/v1/messages/{message_id}/events")
+
+    def message(self, message_id: int) -> Answer:
+        """One answer, a replaced one as well."""
+        return Answer.model_validate_json(self._send("GET", f"/v1/messages/{message_id}").content)
+
+    def rate(self, message_id: int, rating: str, comment: str | None = None) -> None:
+        """Keeps a thumb, `up` or `down`, and a comment."""
+        self._send("PUT", f"/v1/messages/{message_id}/feedback", json={"rating": rating, "comment": comment})
+
+    def unrate(self, message_id: int) -> None:
+        self._send("DELETE", f"/v1/messages/{message_id}/feedback")
 
     def cancel(self, message_id: int) -> None:
         """Asks the service to stop writing an answer."""
         self._send("POST", f"/v1/messages/{message_id}/cancel")
 
-    def conversations(self) -> list[ConversationSummary]:
-        return self._items("/v1/conversations", ConversationSummary)
+    def conversations(self, search: str = "") -> list[ConversationSummary]:
+        """Latest first; with words to search for, those that hold them."""
+        return self._items("/v1/conversations", ConversationSummary, params={"search": search})
 
     def conversation(self, conversation_id: int) -> Conversation:
         return Conversation.model_validate_json(
@@ -157,8 +173,58 @@ class Client:
     def delete_conversation(self, conversation_id: int) -> None:
         self._send("DELETE", f"/v1/conversations/{conversation_id}")
 
-    def _items(self, path: str, model: type[Model]) -> list[Model]:
-        return [model.model_validate(item) for item in self._send("GET", path).json()["items"]]
+    def rename_conversation(self, conversation_id: int, title: str) -> None:
+        self._send("PATCH", f"/v1/conversations/{conversation_id}", json={"title": title})
+
+    def export_conversation(self, conversation_id: int, format_: str) -> bytes:
+        """The conversation as a `markdown` or `json` file."""
+        path = f"/v1/conversations/{conversation_id}/export"
+        return self._send("GET", path, params={"format": format_}).content
+
+    # Links
+
+    def share(self, conversation_id: int) -> Share:
+        """The link of a conversation, made or brought up to its last answer."""
+        response = self._send("POST", f"/v1/conversations/{conversation_id}/share")
+        return Share.model_validate_json(response.content)
+
+    def find_share(self, conversation_id: int) -> Share | None:
+        """The link that there is."""
+        try:
+            response = self._send("GET", f"/v1/conversations/{conversation_id}/share")
+        except ApiError as error:
+            if not error.not_found:
+                raise
+            return None
+        return Share.model_validate_json(response.content)
+
+    def revoke_share(self, conversation_id: int) -> None:
+        self._send("DELETE", f"/v1/conversations/{conversation_id}/share")
+
+    def shared(self, token: str) -> SharedConversation:
+        """What a link shows."""
+        return SharedConversation.model_validate_json(self._send("GET", f"/v1/shared/{token}").content)
+
+    def _events(self, method: str, path: str, **options: Any) -> Iterator[AskEvent]:
+        """Sends the request before it returns, so that the service works while the page is drawn."""
+        request = self._http.build_request(method, path, timeout=SLOW_TIMEOUT, **options)
+        with reachable(self.base_url):
+            response = self._http.send(request, stream=True)
+            if response.is_error:
+                response.read()
+                raise error_of(response)
+        return self._received(response)
+
+    def _received(self, response: httpx.Response) -> Iterator[AskEvent]:
+        with reachable(self.base_url), closing(response):
+            for event in parse_events(response.iter_lines()):
+                if event.name == "error":
+                    raise ApiError(Failure.model_validate_json(event.data))
+                if event.name in ASK_EVENTS:
+                    yield ASK_EVENTS[event.name].model_validate_json(event.data)
+
+    def _items(self, path: str, model: type[Model], **options: Any) -> list[Model]:
+        return [model.model_validate(item) for item in self._send("GET", path, **options).json()["items"]]
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         with reachable(self.base_url):

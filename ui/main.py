@@ -10,7 +10,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui.screens import chat, documents, search
+from ui.screens import chat, documents, search, shared
+from ui.screens.shared import SHARED
 from ui.views import STYLE, failures_shown
 
 ICON = str(Path(__file__).with_name("favicon.svg"))  # a material icon here would be fetched from the internet
@@ -20,6 +21,11 @@ def main() -> None:
     """Shows the page that the address names."""
     st.set_page_config(page_title="Footnote", page_icon=ICON, layout="centered")
     st.html(STYLE)
+    if SHARED in st.query_params:
+        st.navigation([st.Page(shared.page, title="Shared conversation")], position="hidden")
+        with failures_shown():
+            shared.page()
+        return
     pages = [
         st.Page(chat.page, title="Ask", icon=":material/forum:", url_path="ask", default=True),
         st.Page(documents.page, title="Documents", icon=":material/description:", url_path="documents"),

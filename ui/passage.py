@@ -1,51 +1,77 @@
-"""The window that a footnote opens: the claim, and the words it rests on, on their page."""
+"""The panel that a footnote opens: the claim, and the words it rests on, on their page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import streamlit as st
 
 from ui.client import ApiError, Client
 from ui.footnotes import without_markers
-from ui.schemas import Citation, Source
+from ui.schemas import Answer, Citation, Source
 from ui.text import escape_markdown, place
+from ui.verdicts import VERDICTS
 from ui.views import passage, show_failure
 
-VERDICT_BADGES = {
-    "supported": ("Supported", ":material/check:", "green"),
-    "not_supported": ("Not supported by this passage", ":material/question_mark:", "orange"),
-    "contradicted": ("Contradicted by this passage", ":material/close:", "red"),
-}
+Picture = Callable[[Citation], bool]
+"""Shows the page of a citation; False where there is no picture."""
 
 
-def open_citation(client: Client, answer: str, citation: Citation, sources: Sequence[Source]) -> None:
-    """Opens the passage of a footnote."""
-    source = next((each for each in sources if each.chunk_id == citation.chunk_id), None)
-    title = escape_markdown(f"[{citation.number}] {place(citation.file_name, citation.page)}")
-    st.dialog(title, width="large")(citation_view)(client, answer, citation, source)
+def open_citation(client: Client, answer: Answer, index: int) -> None:
+    """Opens the passage of a footnote beside the answer."""
+    open_panel(answer, index, lambda citation: page_picture(client, citation))
 
 
-def citation_view(client: Client, answer: str, citation: Citation, source: Source | None) -> None:
-    """Claim, verdict, evidence and the place where it stands."""
+def open_shared_citation(answer: Answer, index: int) -> None:
+    """The same for a reader who has a link only: the passage, not the document."""
+    open_panel(answer, index, lambda _: False)
+
+
+def open_panel(answer: Answer, index: int, picture: Picture) -> None:
+    """A drawer at the right: Escape closes it, and the keyboard is back where it was."""
+    st.dialog("Where this stands", width="large", position="right")(panel)(answer, index, picture)
+
+
+def panel(answer: Answer, first: int, picture: Picture) -> None:
+    """One footnote at a time, with a way to the others."""
+    index = chosen(answer, first)
+    citation = answer.citations[index]
+    source = next((each for each in answer.sources if each.chunk_id == citation.chunk_id), None)
+    st.markdown(f"**{escape_markdown(f'[{citation.number}] {place(citation.file_name, citation.page)}')}**")
     verdict_badge(citation)
-    claim = without_markers(answer[citation.claim_start : citation.claim_end])
+    claim = without_markers((answer.answer or "")[citation.claim_start : citation.claim_end])
     if claim:
         st.markdown(f"**Claim:** {escape_markdown(claim)}")
     if source is not None and source.headings:
         st.caption(escape_markdown(" › ".join(source.headings)))
-    if not page_picture(client, citation):
+    if not picture(citation):
         passage_text(citation, source)
         return
     with st.expander("Text of the passage"):
         passage_text(citation, source)
 
 
+def chosen(answer: Answer, first: int) -> int:
+    """The footnote to show: the one that was clicked, or another chosen in the panel."""
+    if len(answer.citations) == 1:
+        return first
+    picked = st.segmented_control(
+        "Footnote",
+        range(len(answer.citations)),
+        default=first,
+        format_func=lambda index: f"{index + 1} of {len(answer.citations)}",
+        key=f"panel-{answer.message_id}-{first}",
+        label_visibility="collapsed",
+    )
+    return first if picked is None else picked
+
+
 def verdict_badge(citation: Citation) -> None:
     """The checker's verdict on the claim, with its score."""
-    label, icon, color = VERDICT_BADGES[citation.verdict]
+    look = VERDICTS[citation.verdict]
     placed = "" if citation.placed_by == "model" else ", placed by comparing the sentence with the passages"
-    st.badge(label, icon=icon, color=color, help=f"Score {citation.score:.2f}{placed}")  # type: ignore[arg-type]
+    words = f"{look.label} by this passage" if citation.verdict != "supported" else look.label
+    st.badge(words, icon=look.icon, color=look.color, help=f"Score {citation.score:.2f}{placed}")
 
 
 def page_picture(client: Client, citation: Citation) -> bool:

@@ -141,6 +141,11 @@ class Refusal(Read):
     documents_failed: int = 0
 
 
+class Feedback(Read):
+    rating: Literal["up", "down"]
+    comment: str | None = None
+
+
 class Answer(Read):
     message_id: int
     conversation_id: int
@@ -154,16 +159,38 @@ class Answer(Read):
     sources: list[Source] = []  # cited
     also_retrieved: list[Source] = []
     timings_ms: dict[str, float] = {}
+    feedback: Feedback | None = None
+    replaces_message_id: int | None = None
 
 
 class ConversationSummary(Read):
     id: int
     title: str
     updated_at: datetime | None = None
+    excerpt: str | None = None  # where the searched words stand
 
 
 class Conversation(ConversationSummary):
     messages: list[Answer] = []
+
+
+class Share(Read):
+    """A link to a conversation."""
+
+    token: str
+    last_message_id: int
+
+
+class SharedAnswer(Answer):
+    """A turn as a link shows it: it has no ids of its own."""
+
+    message_id: int = 0
+    conversation_id: int = 0
+
+
+class SharedConversation(Read):
+    title: str
+    messages: list[SharedAnswer] = []
 
 
 class AskQuestion(Read):

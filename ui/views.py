@@ -29,6 +29,9 @@ STYLE = """
 [class*="st-key-conversation-"] button *, [class*="st-key-note-"] button * { justify-content: flex-start; }
 [class*="st-key-conversation-"] button p { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 [class*="st-key-note-"] { margin-bottom: -0.75rem; }
+.st-key-found ul { margin: 0; font-size: 0.9rem; }
+[class*="st-key-asked-"] { gap: 0; }
+[class*="st-key-asked-"] [class*="st-key-edit-"] { display: flex; justify-content: flex-end; }
 @media (max-width: 640px) {
   .stMainBlockContainer, .stBottomBlockContainer { padding-left: 1rem; padding-right: 1rem; }
 }
@@ -87,3 +90,9 @@ def collection_filter(client: Client, key: str) -> list[int]:
         placeholder="All collections",
         key=key,
     )
+
+
+def chosen_collections(key: str) -> list[int]:
+    """What `collection_filter` was set to when it was last drawn."""
+    chosen: list[int] = st.session_state.get(key, [])
+    return chosen

@@ -7,12 +7,13 @@ from io import BytesIO
 import httpx
 import pytest
 
+from ui.asking import Asking
 from ui.client import ApiError, Client
 from ui.schemas import AskDone, AskQuestion, AskSources, AskToken
 
 
 def ask(client: Client, question: str, conversation_id: int | None = None):
-    return list(client.ask(question, conversation_id=conversation_id, collection_ids=[]))
+    return list(client.ask(Asking(question), conversation_id=conversation_id))
 
 
 def test_an_unknown_document_is_an_error_with_code_and_next_step(client):

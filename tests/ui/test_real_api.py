@@ -16,6 +16,7 @@ from app.services import Services
 from app.settings import Settings
 from tests.fakes import fake_models
 from tests.ui.serving import serve
+from ui.asking import Asking
 from ui.client import ApiError, Client
 from ui.schemas import AskCitations, AskDone, AskQuestion, AskSources, AskToken, Upload
 
@@ -49,7 +50,7 @@ def test_upload_ask_and_open_the_page(real_client: Client, handbook: Upload):
     assert (document.status, document.page_count) == ("ready", 6)
     assert document.chunk_count > 6
 
-    events = list(real_client.ask(QUESTION, conversation_id=None, collection_ids=[document.collection_id]))
+    events = list(real_client.ask(Asking(QUESTION, (document.collection_id,)), conversation_id=None))
     kinds = [type(event) for event in events]
     assert kinds[:2] == [AskQuestion, AskSources]
     assert kinds[-2:] == [AskCitations, AskDone]
@@ -71,7 +72,7 @@ def test_search_collections_cancel_and_delete(real_client: Client, handbook: Upl
 
     other = real_client.create_collection("Empty")
     assert real_client.search(QUESTION, [other.id]).hits == []
-    asked = list(real_client.ask(QUESTION, conversation_id=None, collection_ids=[other.id]))
+    asked = list(real_client.ask(Asking(QUESTION, (other.id,)), conversation_id=None))
     assert asked[-1].state == "refused"
     real_client.cancel(asked[0].message_id)
     real_client.delete_conversation(asked[0].conversation_id)

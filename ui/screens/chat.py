@@ -2,50 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import streamlit as st
 
+from ui.asking import Asking
 from ui.client import ApiError, Client
+from ui.conversation_menu import conversation_list
 from ui.live import answer_live, pending_answer
 from ui.passage import open_citation
-from ui.schemas import Answer
+from ui.schemas import Answer, AskEvent
 from ui.service import get_client
-from ui.text import counted, escape_markdown, shortened
-from ui.turn import question_bubble, show_answer
-from ui.views import collection_filter, failures_shown
+from ui.text import counted
+from ui.turn import FOOTNOTE, question_bubble, show_answer
+from ui.turn_actions import (
+    ASK_NEXT,
+    EDITING,
+    answer_actions,
+    ask_next,
+    edit_question,
+    question_actions,
+    understood,
+)
+from ui.views import chosen_collections, collection_filter, failures_shown, show_failure
 
 # Query parameter and session key: the address survives a reload, the session a change of page.
 CONVERSATION = "conversation"
+COLLECTIONS = "ask-in"
+TURNS_SHOWN = 20  # of a long conversation; each turn costs time whenever the page is drawn
 
 
 def page() -> None:
     """The conversation, the box to ask in, and what a clicked footnote opens."""
     client = get_client()
     conversation_id = current_conversation()
+    asking = asked(st.chat_input("Ask your documents", key="question"))
+    events = send(client, asking, conversation_id)  # first of all: the service works while this page is drawn
     messages = load_messages(client, conversation_id)
-    question = st.chat_input("Ask your documents", key="question")
-    if not messages and not question:
-        welcome(client)
-    show_messages(client, messages)
     with st.sidebar, failures_shown():
-        collection_ids = collection_filter(client, key="ask-in")
-        conversation_list(client, conversation_id)
-    if question:
-        with failures_shown():
-            answer_live(client, question, conversation_id, collection_ids, on_started=remember)
+        collection_filter(client, key=COLLECTIONS)
+        conversation_list(client, conversation_id, remember, start_new)
+    if asking is None:
+        show_messages(client, messages, follow=True)
+        if not messages:
+            welcome(client)
+        return
+    show_messages(client, before(messages, asking.replaces), follow=False)
+    if isinstance(events, ApiError):
+        not_sent(asking, events)
+        return
+    with failures_shown():
+        answer_live(client, asking.question, events, on_started=remember)
 
 
-def show_messages(client: Client, messages: Sequence[Answer]) -> None:
-    """Every turn; opens the passage of the footnote that was clicked in this run."""
-    for message in messages:
+def asked(typed: str | None) -> Asking | None:
+    """What to ask in this run: what was typed, or what a button of the last run wants asked."""
+    wanted: Asking | None = st.session_state.pop(ASK_NEXT, None)
+    collection_ids = tuple(chosen_collections(COLLECTIONS))
+    if typed:
+        return Asking(typed, collection_ids)
+    if wanted is None:
+        return None
+    return Asking(wanted.question, collection_ids, wanted.replaces, wanted.standalone_question, wanted.config)
+
+
+def send(client: Client, asking: Asking | None, conversation_id: int | None) -> Iterator[AskEvent] | ApiError:
+    """The events of the answer, or why there are none."""
+    if asking is None:
+        return iter(())
+    try:
+        return client.ask(asking, conversation_id=conversation_id)
+    except ApiError as error:
+        return error
+
+
+def not_sent(asking: Asking, error: ApiError) -> None:
+    """The question stays on the page with the reason, ready to be sent again."""
+    question_bubble(asking.question)
+    with st.chat_message("assistant", avatar=FOOTNOTE):
+        show_failure(error.failure)
+        st.button("Try again", icon=":material/refresh:", on_click=ask_next, args=(asking,), key="try-again")
+
+
+def before(messages: Sequence[Answer], message_id: int | None) -> list[Answer]:
+    """The turns that stay when one is replaced; all when none is."""
+    return [each for each in messages if message_id is None or each.message_id < message_id]
+
+
+def show_messages(client: Client, messages: Sequence[Answer], follow: bool) -> None:
+    """The last turns; the first one that is being written is followed until its end."""
+    hidden = len(messages) - TURNS_SHOWN
+    if hidden > 0 and not st.toggle(f"Show {counted(hidden, 'earlier question')}", key="all-turns"):
+        messages = messages[hidden:]
+    for index, message in enumerate(messages):
+        if message.state == "pending" and follow:
+            with failures_shown():
+                pending_answer(client, message)
+        else:
+            show_turn(client, message, later=len(messages) - index - 1)
+
+
+def show_turn(client: Client, message: Answer, later: int) -> None:
+    """Question and answer; opens the passage of the footnote that was clicked in this run."""
+    if st.session_state.get(EDITING) == message.message_id:
+        edit_question(message, later)
+        return
+    with st.container(key=f"asked-{message.message_id}"):
         question_bubble(message.question)
-        if message.state == "pending":
-            pending_answer(client, message)
-            continue
-        opened = show_answer(message)
-        if opened is not None:
-            open_citation(client, message.answer or "", message.citations[opened], message.sources)
+        question_actions(message)
+    with st.chat_message("assistant", avatar=FOOTNOTE):
+        understood(message)
+        opened = show_answer(message, key=str(message.message_id))
+        with failures_shown():
+            answer_actions(client, message)
+    if opened is not None:
+        open_citation(client, message, opened)
 
 
 def current_conversation() -> int | None:
@@ -83,37 +154,6 @@ def load_messages(client: Client, conversation_id: int | None) -> list[Answer]:
         start_new()
         st.info("This conversation has been deleted.")
         return []
-
-
-def conversation_list(client: Client, current_id: int | None) -> None:
-    """Earlier conversations, newest first, and a way to start or delete one."""
-    st.button("New conversation", icon=":material/add:", width="stretch", on_click=start_new)
-    conversations = client.conversations()
-    if conversations:
-        st.caption("Conversations")
-    for each in conversations:
-        st.button(
-            escape_markdown(shortened(each.title, 60)),
-            key=f"conversation-{each.id}",
-            type="secondary" if each.id == current_id else "tertiary",
-            width="stretch",
-            on_click=remember,
-            args=(each.id,),
-        )
-    if any(each.id == current_id for each in conversations):
-        with st.popover("Delete this conversation", icon=":material/delete:", type="tertiary"):
-            st.write("Questions, answers and footnotes are removed. Documents stay.")
-            st.button("Delete", type="primary", on_click=delete_conversation, args=(client, current_id))
-
-
-def delete_conversation(client: Client, conversation_id: int) -> None:
-    """Deletes a conversation; one that is gone already is fine."""
-    try:
-        client.delete_conversation(conversation_id)
-    except ApiError as error:
-        if not error.not_found:
-            raise
-    start_new()
 
 
 def welcome(client: Client) -> None:
