@@ -154,6 +154,11 @@ class Client:
         """Keeps a thumb, `up` or `down`, and a comment."""
         self._send("PUT", f"/v1/messages/{message_id}/feedback", json={"rating": rating, "comment": comment})
 
+    def add_to_eval_set(self, message_id: int, correction: str | None, answerable: bool | None) -> None:
+        """Makes the question one of the eval set `From feedback`."""
+        body = {"message_id": message_id, **present(correction=correction, answerable=answerable)}
+        self._send("POST", "/v1/eval-cases/from-message", json=body)
+
     def unrate(self, message_id: int) -> None:
         self._send("DELETE", f"/v1/messages/{message_id}/feedback")
 

@@ -18,9 +18,7 @@ Leave = Callable[[], None]
 
 def conversation_list(client: Client, current_id: int | None, open_: Open, leave: Leave) -> None:
     """A new conversation, a search, earlier ones, the current one's menu."""
-    st.button(
-        "New conversation", icon=":material/add:", width="stretch", on_click=leave, shortcut="Ctrl+Shift+O"
-    )
+    st.button("New conversation", icon=":material/add:", width="stretch", on_click=leave)
     words = st.text_input(
         "Search conversations", placeholder="Search conversations", label_visibility="collapsed", key="find"
     ).strip()

@@ -29,7 +29,7 @@ def open_shared_citation(answer: Answer, index: int) -> None:
 
 def open_panel(answer: Answer, index: int, picture: Picture) -> None:
     """A drawer at the right: Escape closes it, and the keyboard is back where it was."""
-    st.dialog("Where this stands", width="large", position="right")(panel)(answer, index, picture)
+    st.dialog("Where this stands", width="medium", position="right")(panel)(answer, index, picture)
 
 
 def panel(answer: Answer, first: int, picture: Picture) -> None:

@@ -132,6 +132,46 @@ class Citation(Read):
     placed_by: str = "model"
 
 
+class NearMiss(Read):
+    """A passage that came close; `number` is that of `also_retrieved`."""
+
+    number: int
+    file_name: str
+    page: int | None = None
+    score: float
+    short_by: float = 0.0
+
+
+class Filters(Read):
+    collections: list[str] = []
+    documents: list[str] = []
+
+
+class UnreadFile(Read):
+    """A file that could hold the answer and could not be searched."""
+
+    document_id: int
+    file_name: str
+    cause: str | None = None
+
+
+class RemovedClaim(Read):
+    text: str
+
+
+class Quote(Read):
+    """A quoted span of the answer, and whether its source says that word for word."""
+
+    text: str
+    verdict: Literal["supported", "misattributed", "stitched", "not_found"]
+
+
+class Coverage(Read):
+    searched: int
+    pending: int = 0
+    failed: int = 0
+
+
 class Refusal(Read):
     reason: str
     best_score: float | None = None
@@ -139,6 +179,10 @@ class Refusal(Read):
     documents_ready: int = 0
     documents_pending: int = 0
     documents_failed: int = 0
+    near_misses: list[NearMiss] = []
+    filters: Filters = Filters()
+    failed_files: list[UnreadFile] = []
+    pending_files: list[UnreadFile] = []
 
 
 class Feedback(Read):
@@ -158,6 +202,11 @@ class Answer(Read):
     citations: list[Citation] = []
     sources: list[Source] = []  # cited
     also_retrieved: list[Source] = []
+    grounding: str | None = None  # grounded, partly, ungrounded, refused
+    weak_evidence: bool = False
+    removed_claims: list[RemovedClaim] = []
+    quotes: list[Quote] = []
+    coverage: Coverage | None = None
     timings_ms: dict[str, float] = {}
     feedback: Feedback | None = None
     replaces_message_id: int | None = None

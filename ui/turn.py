@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ui.answer_text import answer_text
+from ui.checks import answer_state, check_notes
 from ui.refusal import refusal
 from ui.schemas import Answer, Citation, Failure, Source
 from ui.text import counted, escape_markdown, place, shortened
@@ -45,10 +46,10 @@ def rewritten(question: str, standalone: str | None) -> bool:
 
 def cited_answer(answer: Answer, key: str) -> int | None:
     """Text with footnotes, the footnotes as a list, then what was found but not used."""
-    if answer.state == "cancelled":
-        st.badge("Stopped before its end", icon=":material/stop_circle:", color="gray")
+    answer_state(answer)
     opened = answer_text(answer.answer or "", answer.citations, key=f"answer-{key}")
     listed = footnote_list(key, answer.citations)
+    check_notes(answer)
     also_retrieved(answer.also_retrieved)
     return opened if opened is not None else listed
 

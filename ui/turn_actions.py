@@ -93,6 +93,8 @@ def answer_actions(client: Client, message: Answer) -> None:
             )
         if message.feedback is not None:
             comment_form(client, message)
+            if message.feedback.rating == "down":
+                eval_form(client, message)
 
 
 def thumbs(client: Client, message: Answer) -> None:
@@ -125,3 +127,16 @@ def comment_form(client: Client, message: Answer) -> None:
         if st.form_submit_button("Save", type="primary"):
             client.rate(message.message_id, feedback.rating, words.strip() or None)
             st.rerun()
+
+
+def eval_form(client: Client, message: Answer) -> None:
+    """A bad answer becomes a question of an eval set, with what would have been right."""
+    key = f"eval-{message.message_id}"
+    with st.popover("Add to an eval set", icon=":material/add_task:", type="tertiary", key=key):
+        with st.form(f"{key}-form", border=False):
+            correction = st.text_input("The right answer, if you know it", key=f"{key}-text").strip()
+            unanswerable = st.checkbox("The documents don't say", key=f"{key}-none")
+            sent = st.form_submit_button("Add", type="primary")
+        if sent:
+            client.add_to_eval_set(message.message_id, correction or None, False if unanswerable else None)
+            st.success("Added to the set “From feedback” on the Evals page.")

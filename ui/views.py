@@ -19,7 +19,8 @@ STYLE = """
   white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.6;
   border-left: 3px solid rgba(29, 111, 116, 0.45); padding: 0.2rem 0 0.2rem 1rem; margin: 0.2rem 0;
 }
-.passage mark { background: rgba(247, 201, 72, 0.5); color: inherit; border-radius: 0.2em; }
+.passage mark { background: #fbe3a1; color: #22302f; border-radius: 0.2em; }
+[data-testid="stCaptionContainer"] { color: inherit; opacity: 0.85; }
 .meter { position: relative; height: 0.5rem; border-radius: 0.25rem; background: rgba(128, 128, 128, 0.2); }
 .meter div { height: 100%; border-radius: 0.25rem; background: #c9892b; }
 .meter span { position: absolute; top: -0.25rem; height: 1rem; border-left: 2px solid currentColor; }

@@ -26,7 +26,7 @@ CHROMIUM_FLAGS = (
     "--disable-sync",
     "--no-first-run",
 )
-WAIT_MS = 30_000
+WAIT_MS = 15_000
 
 StartUi = Callable[[str], AbstractContextManager[str]]
 

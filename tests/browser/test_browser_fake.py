@@ -10,7 +10,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ROOT, StartUi
+from tests.browser.contrast import expect_contrast
 from tests.browser.steps import ask, expect_page_picture, expect_refusal, footnote, upload
+from tests.ui.canned import canned_answer
 from tests.ui.fake_api import FakeState, create_fake
 from tests.ui.serving import serve
 
@@ -48,7 +50,7 @@ def test_from_upload_to_the_cited_passage(page: Page, ui_url: str, tmp_path: Pat
     upload(page, HANDBOOK, damaged, empty)
     expect(page.get_by_text("2 files added.")).to_be_visible()
     expect(page.get_by_text("The file is empty.")).to_be_visible()
-    expect(page.get_by_text(re.compile("Understanding passages: 11 of 19")).first).to_be_visible()
+    expect(page.get_by_text(re.compile("Embedding passages: 11 of 19")).first).to_be_visible()
     expect(page.get_by_text("cross-reference table cannot be read")).to_be_visible()
     expect(page.get_by_text("19 passages")).to_be_visible()
 
@@ -107,7 +109,97 @@ def test_a_running_answer_is_found_again_after_a_reload_and_can_be_stopped(page:
     ask(page, "slow leave")
     expect(page.get_by_text("Found 3 passages")).to_be_visible()
     page.reload()
-    expect(page.get_by_text("Still writing")).to_be_visible()
+    expect(page.get_by_text("Found 3 passages")).to_be_visible()
     page.get_by_role("button", name="Stop").click()
 
-    expect(page.get_by_text("Stopped")).to_be_visible()
+    expect(page.get_by_text("Stopped before its end")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("Stopped before its end")).to_be_visible()
+
+
+def test_an_answer_that_was_left_is_heard_to_its_end(page: Page, ui_url: str, state: FakeState) -> None:
+    page.goto(ui_url)
+    ask(page, "slow leave")
+    expect(page.get_by_text("Found 3 passages")).to_be_visible()
+    page.get_by_role("link", name="Documents").click()
+    expect(page.get_by_role("heading", name="Documents")).to_be_visible()
+    page.get_by_role("link", name="Ask").click()
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    state.resume.set()
+    state.turn(1).update(canned_answer("leave", 1, 1, 99))
+
+    expect(footnote(page, HANDBOOK.name, 2)).to_be_visible()
+
+
+def test_a_question_is_asked_edited_and_rated_by_keyboard_alone(
+    page: Page, ui_url: str, state: FakeState
+) -> None:
+    page.goto(ui_url)
+    ask(page, "leave")
+    expect(page.get_by_role("button", name="Ask again")).to_be_visible()
+    page.get_by_role("button", name="Edit").focus()
+    page.keyboard.press("Enter")
+    box = page.get_by_label("Your question")
+    box.fill("How many days of leave?")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_text("How many days of leave?").last).to_be_visible()
+    expect(box).to_be_hidden()
+    expect(page.get_by_role("button", name="Ask again")).to_be_visible()
+    assert [turn["question"] for turn in state.conversations[1]] == ["How many days of leave?"]
+
+    page.get_by_role("radio", name="Thumbs down").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Add to an eval set")).to_be_visible()
+    assert state.conversations[1][0]["feedback"]["rating"] == "down"
+
+
+def test_a_shared_conversation_is_read_without_the_rest_of_the_application(
+    page: Page, ui_url: str, state: FakeState
+) -> None:
+    page.goto(ui_url)
+    ask(page, "leave")
+    expect(page.get_by_role("button", name="Ask again")).to_be_visible()
+    page.get_by_role("button", name="This conversation").click()
+    page.get_by_role("button", name="Share by link").click()
+    link = page.get_by_text("?shared=token-1")
+    expect(link).to_be_visible()
+
+    page.goto(link.inner_text())
+    footnote(page, HANDBOOK.name, 2).click()
+    expect(page.get_by_role("dialog").locator("mark")).to_be_visible()
+    assert page.get_by_role("dialog").get_by_role("img", name="Page").count() == 0
+    assert page.get_by_role("link", name="Documents").count() == 0
+    assert page.get_by_placeholder("Ask your documents").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_word_has_enough_contrast(page: Page, ui_url: str, state: FakeState, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    state.add_document("damaged.pdf", 4, 1)
+    state.documents[1]["step"] = 3
+    page.goto(f"{ui_url}/documents")
+    expect(page.get_by_text("damaged.pdf")).to_be_visible()
+    expect_contrast(page)
+    page.goto(ui_url)
+    ask(page, "weather")
+    expect(page.get_by_role("button", name="Answer anyway")).to_be_visible()
+    ask(page, "leave")
+    footnote(page, HANDBOOK.name, 3).click()
+    expect(page.get_by_role("dialog").get_by_text("Not supported").first).to_be_visible()
+
+    expect_contrast(page)
+
+
+def test_the_chat_is_readable_on_a_phone(page: Page, ui_url: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(ui_url)
+    ask(page, "leave")
+    note = footnote(page, HANDBOOK.name, 2)
+    expect(page.get_by_role("button", name="Ask again")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    note.click()
+    expect(page.get_by_role("dialog").get_by_text("employee-handbook.pdf, page 2").first).to_be_visible()
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()

@@ -63,6 +63,8 @@ def canned_answer(question: str, message_id: int, conversation_id: int, document
     base: dict[str, Any] = {
         "message_id": message_id, "conversation_id": conversation_id, "question": question,
         "standalone_question": question, "refusal": None, "error": None, "citations": [], "sources": [],
+        "grounding": None, "weak_evidence": False, "removed_claims": [], "quotes": [], "feedback": None,
+        "coverage": {"searched": 1, "pending": 2, "failed": 1},
         "timings_ms": {"search": 120.0, "generate": 900.0}, "tokens": {"prompt": 400, "answer": 30},
     }  # fmt: skip
     sources = [
@@ -81,6 +83,9 @@ def canned_answer(question: str, message_id: int, conversation_id: int, document
     refusal = {
         "reason": "weak_evidence", "best_score": 0.31, "threshold": 0.5,
         "documents_ready": 1, "documents_pending": 2, "documents_failed": 1,
+        "near_misses": [{"number": 2, "file_name": "employee-handbook.pdf", "page": 3, "score": 0.31,
+                         "short_by": 0.19}],
+        "failed_files": [{"document_id": 9, "file_name": "damaged.pdf", "cause": None}],
     }  # fmt: skip
     return base | {"state": "refused", "answer": None, "refusal": refusal, "also_retrieved": sources[1:]}
 
@@ -94,6 +99,7 @@ def leave_answer(sources: list[dict[str, Any]], document_id: int) -> dict[str, A
     return {
         "state": "answered",
         "answer": answer,
+        "grounding": "partly",
         "sources": sources[:2],
         "also_retrieved": sources[2:],
         "citations": [

@@ -45,6 +45,12 @@ class Rating(Strict):
     comment: str | None = None
 
 
+class FromMessage(Strict):
+    message_id: int
+    correction: str | None = None
+    answerable: bool | None = None
+
+
 class Title(Strict):
     title: str
 
@@ -116,6 +122,11 @@ def add_messages(app: FastAPI, state: FakeState) -> None:
     def rate(message_id: int, body: Rating) -> Any:
         state.turn(message_id)["feedback"] = body.model_dump()
         return state.turn(message_id)
+
+    @app.post("/v1/eval-cases/from-message", status_code=201)
+    def from_message(body: FromMessage) -> Any:
+        state.eval_cases.append(body.model_dump())
+        return {"id": len(state.eval_cases)}
 
     @app.delete("/v1/messages/{message_id}/feedback", status_code=204)
     def unrate(message_id: int) -> Response:

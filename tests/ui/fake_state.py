@@ -52,6 +52,7 @@ class FakeState:
     conversations: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     titles: dict[int, str] = field(default_factory=dict)
     links: dict[int, str] = field(default_factory=dict)  # tokens by conversation
+    eval_cases: list[dict[str, Any]] = field(default_factory=list)
     cancelled: set[int] = field(default_factory=set)
     resume: threading.Event = field(default_factory=threading.Event)  # lets a "slow" answer go on
     requests: list[tuple[str, str]] = field(default_factory=list)

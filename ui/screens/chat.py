@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import streamlit as st
 
@@ -63,7 +64,7 @@ def asked(typed: str | None) -> Asking | None:
         return Asking(typed, collection_ids)
     if wanted is None:
         return None
-    return Asking(wanted.question, collection_ids, wanted.replaces, wanted.standalone_question, wanted.config)
+    return replace(wanted, collection_ids=collection_ids)
 
 
 def send(client: Client, asking: Asking | None, conversation_id: int | None) -> Iterator[AskEvent] | ApiError:
