@@ -49,10 +49,15 @@ def main() -> None:
         }
         (folder / FAILURE_FILE).write_text(json.dumps(content), encoding="utf-8")
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not _is_disk_full(error):
             raise
         os._exit(DISK_FULL)
     os._exit(0)  # the result is on disk; native libraries may still crash while they take themselves down
+
+
+def _is_disk_full(error: OSError) -> bool:
+    """numpy tells of a short write in words only."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT) or "requested and" in str(error)
 
 
 def _die_with_parent(parent: int) -> None:
