@@ -1,6 +1,7 @@
 """`kill -9` of API, workers and parsers at random and at each stage: 0 lost, 0 doubled, 0 orphans.
 
-Every document ends ready, or failed with a reason; what was deleted stays deleted. `make chaos` kills 200 times.
+Every document ends ready, or failed with a reason; what was deleted stays deleted. `make chaos` kills 200
+times.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Person(threading.Thread):
         super().__init__(daemon=True)
         self.uploaded: dict[int, int] = {}  # number of the file to id of the document
         self.deleted: set[int] = set()
-        self.failure: BaseException | None = None
+        self.failure: Exception | None = None
         self.finish = threading.Event()
         self._client = client
         self._random = random.Random(seed)
@@ -45,7 +46,7 @@ class Person(threading.Thread):
             while not self.finish.is_set():
                 self._act()
                 time.sleep(0.01)
-        except BaseException as error:  # shown by the test, in its own thread
+        except Exception as error:  # noqa: BLE001  # shown by the test, in its own thread
             self.failure = error
 
     def _act(self) -> None:
@@ -107,7 +108,7 @@ def one_kill(running: Crew, sessions: Sessions, chosen: random.Random) -> bool:
 
 @pytest.mark.parametrize(
     "kills",
-    [10, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])],
+    [6, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])],
 )
 def test_whatever_is_killed_nothing_is_lost_doubled_or_orphaned(
     kills: int, tmp_path: Path, request: pytest.FixtureRequest
