@@ -31,6 +31,7 @@ from ui.schemas import (
     Upload,
 )
 from ui.sse import parse_events
+from ui.traces import Influence, ReplayResult, Trace
 
 Model = TypeVar("Model", bound=Read)
 
@@ -169,6 +170,26 @@ class Client:
     def conversations(self, search: str = "") -> list[ConversationSummary]:
         """Latest first; with words to search for, those that hold them."""
         return self._items("/v1/conversations", ConversationSummary, params={"search": search})
+
+    # How an answer came about
+
+    def latest_answers(self, limit: int) -> list[Answer]:
+        response = self._send("GET", "/v1/messages", params={"limit": limit})
+        return [Answer.model_validate(item) for item in response.json()["items"]]
+
+    def trace(self, message_id: int) -> Trace:
+        return Trace.model_validate_json(self._send("GET", f"/v1/messages/{message_id}/trace").content)
+
+    def replay(self, message_id: int) -> ReplayResult:
+        """Writes the answer again, which takes as long as writing it."""
+        path = f"/v1/messages/{message_id}/replay"
+        return ReplayResult.model_validate_json(self._send("POST", path, timeout=SLOW_TIMEOUT).content)
+
+    def influence(self, message_id: int) -> list[Influence]:
+        """Weighs the passages of an answer: one reading of the prompt for each."""
+        path = f"/v1/messages/{message_id}/influence"
+        response = self._send("POST", path, timeout=SLOW_TIMEOUT)
+        return [Influence.model_validate(row) for row in response.json()["influences"]]
 
     def conversation(self, conversation_id: int) -> Conversation:
         return Conversation.model_validate_json(

@@ -42,6 +42,7 @@ OPENS_LIKE_FOLLOW_UP = re.compile(
     _FLAGS,
 )
 NAME = re.compile(r"(?<=\s)(?:[A-Z][\w'’-]*|\d+)(?:\s+(?:[A-Z][\w'’-]*|\d+))*")
+_NAMED_NOUN = re.compile(r"\bthe\s+([A-Z][\w'’-]*)\s+([a-z]+)")  # the Anseld strike, the Lisker choir
 _ASKED_FOR = re.compile(r"^\s*(?:which|what|how\s+many)\s+(\w+)\s+(?!of\b)\w+", _FLAGS)
 SHORT_WORDS = 3
 EARLIER_SHOWN = 1  # questions before it, as many as the answerer was trained with
@@ -85,6 +86,9 @@ def _keeps_subject(rewritten: str, question: str, previous: str) -> bool:
     for name in (match[0] for match in NAME.finditer(previous)):
         parts = set(content_words(name))
         if (parts & new_words and not parts <= set(content_words(rewritten))) or rewritten.count(name) > 1:
+            return False
+    for name, noun in _NAMED_NOUN.findall(previous):
+        if name.casefold() in new_words and noun not in content_words(rewritten):
             return False
     asked_for = _ASKED_FOR.match(previous)
     noun = asked_for[1].casefold() if asked_for else ""
