@@ -10,6 +10,7 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -130,21 +131,42 @@ def ui() -> None:
 
 
 @app.command()
-def models(as_json: JsonFlag = False) -> None:
-    """Prepare the weights and show id, licence, source and checksum of each network."""
+def models(
+    speed: Annotated[
+        bool, typer.Option("--speed", help="Also measure each generator here and show its latest eval.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Prepare the weights and show id, size, licence, source and checksum of each network."""
+    from app.model_report import as_row, lines_of
     from app.wiring import model_cards
 
-    cards = model_cards(configured())
-    for card in cards:
-        typer.echo(
-            f"{card.kind:9} {card.id}\n{'':9} {card.licence}, sha256 {card.sha256}\n{'':9} {card.source}"
-        )
+    settings = configured()
+    rows = [as_row(card) for card in model_cards(settings)]
+    for row in rows:
+        typer.echo("\n".join(lines_of(row)))
+    generators = list(_measured_generators(settings)) if speed else None
     if as_json:
-        rows = [
-            {"kind": c.kind, "id": c.id, "licence": c.licence, "source": c.source, "sha256": c.sha256}
-            for c in cards
-        ]
-        typer.echo(json.dumps({"models": rows}))
+        typer.echo(json.dumps({"models": rows, "generators": generators}))
+
+
+def _measured_generators(settings: Settings) -> Iterator[dict[str, Any]]:
+    """Speed and quality of every generator, told as they are measured."""
+    from app.accounts.service import local_account
+    from app.model_report import generator_row, lines_of_generator, measure, quality_of
+    from app.wiring import build_services
+
+    services = build_services(settings)
+    try:
+        larger = services.models.larger
+        for generator in (services.models.generator, *([larger.generator] if larger else [])):
+            with services.sessions() as session:
+                quality = quality_of(session, local_account(session).id, generator.id)
+            found = measure(generator)
+            typer.echo("\n".join(lines_of_generator(generator.id, found, quality)))
+            yield generator_row(generator.id, found, quality)
+    finally:
+        services.close()
 
 
 @app.command()

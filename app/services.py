@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from sqlalchemy import Engine
 
 from app.answers.running import RunningAnswers
-from app.answers.types import Verify
+from app.answers.types import GeneratorName, Verify
 from app.db import Sessions, create_engine, make_sessions, migrate
 from app.documents.blobs import BlobStore
 from app.settings import Settings
@@ -130,6 +130,14 @@ class IngestModels:
 
 
 @dataclass(frozen=True, slots=True)
+class LargerGenerator:
+    """A second decoder, for the questions that are routed to it."""
+
+    generator: TextGenerator
+    is_overloaded: Callable[[], bool]  # true: nothing more should go there now
+
+
+@dataclass(frozen=True, slots=True)
 class Models:
     """Every network of the service."""
 
@@ -142,7 +150,22 @@ class Models:
     logprobs: LogProbs | None = None  # None: the generator cannot weigh a given text
     arithmetic: Mapping[str, str] = field(default_factory=dict)  # dtype, device, decode, ...
     generation_state: Callable[[], GenerationState] | None = None  # None: the generator keeps no such counts
+    larger: LargerGenerator | None = None
     close: Callable[[], None] = field(default=lambda: None)
+
+    def writer(self, name: GeneratorName) -> TextGenerator:
+        """The decoder of a route."""
+        if name == "default":
+            return self.generator
+        if self.larger is None:
+            raise ValueError("there is no larger decoder")
+        return self.larger.generator
+
+    def written_by(self, generator_id: str | None) -> TextGenerator:
+        """The decoder of this id, or the default one when it is not here any more."""
+        if self.larger is not None and self.larger.generator.id == generator_id:
+            return self.larger.generator
+        return self.generator
 
 
 @dataclass(frozen=True, slots=True)

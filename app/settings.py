@@ -43,6 +43,16 @@ class Settings(BaseSettings):
     answerer: str = Field(
         "builtin", description="The decoder's adapter: `builtin`, a folder, or `none` for the decoder alone."
     )
+    larger_decoder: str = Field(
+        "", description="A second decoder for questions with weak evidence, named as above; empty: none."
+    )
+    larger_answerer: str = Field("none", description="The larger decoder's adapter: a folder, or `none`.")
+    larger_below: float = Field(
+        0.5, ge=0, le=1, description="Questions whose best passage scores less go to the larger decoder."
+    )
+    larger_waiting: int = Field(
+        2, ge=0, le=1000, description="More answers than these waiting for it, and the other one answers."
+    )
     decoder_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Decoder arithmetic; `auto` is bfloat16 where the processor has it."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from app.services import (
     GenerateOptions,
     GenerationState,
     IngestModels,
+    LargerGenerator,
     Models,
     PromptMask,
     Services,
@@ -72,10 +74,13 @@ def build_models(settings: Settings) -> Models:
     verifier = ClaimVerifier.load(
         settings.verifier, device=settings.device, dtype=_dtype(settings, settings.encoder_dtype)
     )
-    generator = _generator(settings)
+    generators = [_generator(settings), *([_larger_generator(settings)] if settings.larger_decoder else [])]
     give_memory_back()
-    worker = DeviceWorker(max_pending=settings.device_queue, step=generator.scheduler.step)
-    device_generator = DeviceGenerator(generator, worker, prompt_lookup_tokens=settings.prompt_lookup_tokens)
+    worker = DeviceWorker(max_pending=settings.device_queue, step=lambda: _step_all(generators))
+    on_device = [
+        DeviceGenerator(each, worker, prompt_lookup_tokens=settings.prompt_lookup_tokens)
+        for each in generators
+    ]
 
     def score_pairs(pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         return worker.call(lambda: scorer.score(pairs))
@@ -84,7 +89,7 @@ def build_models(settings: Settings) -> Models:
         return worker.call(lambda: verifier.verify(pairs))
 
     def logprobs(segments: tuple[str, ...], mask: PromptMask, tokens: Sequence[int]) -> list[float]:
-        return worker.call(lambda: generator.logprobs(Segments(segments, mask), tokens))
+        return worker.call(lambda: generators[0].logprobs(Segments(segments, mask), tokens))
 
     return Models(
         ingest=_ingest_models(embedder, worker),
@@ -92,23 +97,28 @@ def build_models(settings: Settings) -> Models:
         score_pairs=score_pairs,
         verifier_id=verifier.id,
         verify=verify,
-        generator=device_generator,
+        generator=on_device[0],
         logprobs=logprobs,
-        arithmetic=_arithmetic(settings, generator),
-        generation_state=device_generator.state,
+        arithmetic=_arithmetic(settings, generators[0]),
+        larger=LargerGenerator(on_device[1], lambda: on_device[1].state().waiting > settings.larger_waiting)
+        if len(on_device) > 1
+        else None,
+        generation_state=lambda: _sum_of([each.state() for each in on_device]),
         close=worker.close,
     )
 
 
 def model_cards(settings: Settings) -> list[ModelCard]:
     """Id, licence, source and verified checksum of every network in use; prepares the weights."""
-    answerer = _answerer(settings)
+    named = [(settings.decoder, settings.answerer)]
+    if settings.larger_decoder:
+        named.append((settings.larger_decoder, settings.larger_answerer))
     return [
         resolve_encoder(settings.encoder),
         resolve_reranker(settings.reranker),
         resolve_verifier(settings.verifier),
-        resolve_decoder(settings.decoder, models_folder=models_folder(settings)),
-        *([] if answerer is None else [resolve_answerer(answerer)]),
+        *(resolve_decoder(name, models_folder=models_folder(settings)) for name, _ in named),
+        *(resolve_answerer(name) for _, name in named if name != "none"),
     ]
 
 
@@ -173,6 +183,25 @@ def _texts(pieces: Iterator[Piece], told_token: Callable[[int], None] | None) ->
         if told_token is not None:
             told_token(piece.token_id)
         yield piece.text
+
+
+def _larger_generator(settings: Settings) -> Generator:
+    """The second decoder: the same settings under the names of the first."""
+    return _generator(
+        settings.model_copy(update={"decoder": settings.larger_decoder, "answerer": settings.larger_answerer})
+    )
+
+
+def _step_all(generators: Sequence[Generator]) -> bool:
+    """One step of each; False when nothing is left to do."""
+    busy = [each.scheduler.step() for each in generators]
+    return any(busy)
+
+
+def _sum_of(states: Sequence[GenerationState]) -> GenerationState:
+    return GenerationState(
+        **{field.name: sum(getattr(each, field.name) for each in states) for field in fields(GenerationState)}
+    )
 
 
 def _answerer(settings: Settings) -> str | None:

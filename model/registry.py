@@ -49,6 +49,12 @@ class ModelCard:
     sha256: str  # of the weights file
     path: Path  # folder, or file, with the weights
 
+    @property
+    def size_bytes(self) -> int:
+        """Weights on the disk."""
+        files = self.path.glob("*.safetensors") if self.path.is_dir() else (self.path,)
+        return sum(file.stat().st_size for file in files)
+
 
 def sha256_of(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""

@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from app.accounts.types import Account
 from app.answers import repository
 from app.answers.again import again
+from app.answers.routing import check_generator
 from app.answers.runner import run
 from app.answers.running import EventLog, StreamEvent
 from app.answers.schemas import (
@@ -71,6 +72,7 @@ def ask(body: AskRequest, services: AppServices, user: CurrentUser) -> Any:
     """
     check_length(services, body.question)
     check_length(services, body.standalone_question or "")
+    check_generator(body.generator, services.models.larger is not None)
     services.running.check_room(services.settings.device_queue)
     return _told(run(services, _saved(services, user, body)), body.stream)
 
@@ -137,6 +139,7 @@ def _saved(services: Services, user: Account, body: AskRequest) -> Command:
             config=config,
             standalone_question=body.standalone_question,
             answer_anyway=body.weak_evidence == "answer",
+            generator=body.generator,
         )
 
 

@@ -30,12 +30,14 @@ class Influence:
 def influences(services: Services, user: Account, message_id: int) -> list[Influence]:
     """One figure for each passage of each run; one more reading of the prompt for each.
 
-    Raises NotFound; NothingToReplay without tokens, or where the generator cannot weigh them.
+    Raises NotFound; NothingToReplay without tokens, or where the default generator cannot weigh them.
     """
     with services.sessions() as session:
         trace: Mapping[str, Any] = repository.get_message(session, user.id, message_id).trace or {}
     runs = [Generation.from_json(row) for row in trace.get("generations", ())]
-    if services.models.logprobs is None or not any(run.token_ids and run.chunk_ids for run in runs):
+    writer = trace.get("models", {}).get("generator")
+    weighable = services.models.logprobs is not None and writer == services.models.generator.id
+    if not weighable or not any(run.token_ids and run.chunk_ids for run in runs):
         raise NothingToReplay(f"No token of message {message_id} can be weighed.")
     written = [(number, run) for number, run in enumerate(runs) if run.token_ids]
     return [each for number, run in written for each in _of_run(services, number, run)]

@@ -13,16 +13,17 @@ from app.answers.generation import Generation
 from app.answers.inspection_schemas import CandidateOut, PromptPartOut, RunOut, StageOut, TraceOut
 from app.answers.schemas import Scores
 from app.documents.index_sync import load_chunks
-from app.services import TextGenerator
+from app.services import Models, TextGenerator
 
 SEARCH_STAGES = ("encode", "dense", "bm25", "fuse", "load", "rerank")
 
 
-def trace_out(session: Session, user: Account, message_id: int, generator: TextGenerator) -> TraceOut:
+def trace_out(session: Session, user: Account, message_id: int, models: Models) -> TraceOut:
     """The trace of an answer; raises NotFound. An answer of an older version shows what it kept."""
     message = repository.get_message(session, user.id, message_id)
     trace: Mapping[str, Any] = message.trace or {}
     runs = [Generation.from_json(row) for row in trace.get("generations", ())]
+    generator = models.written_by(trace.get("models", {}).get("generator"))
     cited = {row.chunk_id for row in repository.citations_of(session, [message_id])[message_id]}
     return TraceOut(
         message_id=message.id,

@@ -29,7 +29,7 @@ NOTHING: dict[int | str, dict[str, Any]] = {
 @router.get("/trace", responses=ERRORS)
 def read_trace(message_id: RowId, services: AppServices, session: ReadSession, user: CurrentUser) -> TraceOut:
     """Stages with their times, the prompt by parts, candidates with every score, models with checksums."""
-    return trace_out(session, user, message_id, services.models.generator)
+    return trace_out(session, user, message_id, services.models)
 
 
 @router.post("/replay", responses=NOTHING)

@@ -17,7 +17,7 @@ from app.answers import repository
 from app.answers.generation import Generation, template_id, text_id
 from app.documents.index_sync import load_chunks
 from app.errors import AppError
-from app.services import Services
+from app.services import Services, TextGenerator
 
 
 class NothingToReplay(AppError):
@@ -74,7 +74,8 @@ def replay(services: Services, user: Account, message_id: int) -> Replay:
             raise NothingToReplay(f"No token was written for message {message_id}, or none was kept.")
         changes = (*_changed_models(services, trace), *_changed_passages(session, user, trace))
         cut = message.state == "cancelled"
-    again = [_again(services, each, cut=cut and each is stored[-1]) for each in stored]
+    generator = services.models.written_by(_generator_id(trace))
+    again = [_again(generator, each, cut=cut and each is stored[-1]) for each in stored]
     difference = _first_difference(stored, again)
     return Replay(
         message_id,
@@ -87,10 +88,15 @@ def replay(services: Services, user: Account, message_id: int) -> Replay:
     )
 
 
-def _again(services: Services, then: Generation, *, cut: bool) -> Generation:
+def _generator_id(trace: Mapping[str, Any]) -> str | None:
+    generator_id: str | None = trace.get("models", {}).get("generator")
+    return generator_id
+
+
+def _again(generator: TextGenerator, then: Generation, *, cut: bool) -> Generation:
     """The same run; one that a person stopped is written as far as it was."""
     now = Generation(then.segments, then.options, then.chunk_ids)
-    pieces = services.models.generator.generate(
+    pieces = generator.generate(
         now.segments, now.listening(), lambda: cut and len(now.token_ids) >= len(then.token_ids)
     )
     now.text = "".join(pieces)
@@ -117,14 +123,15 @@ def _shared_start(left: str, right: str) -> int:
 
 def _changed_models(services: Services, trace: Mapping[str, Any]) -> list[Change]:
     """Weights by their ids, which hold checksums; the words around passages; how tokens are computed."""
+    generator = services.models.written_by(_generator_id(trace))
     now = {
         **{f"arithmetic: {name}": value for name, value in services.models.arithmetic.items()},
-        "generator": services.models.generator.id,
-        "template": template_id(services.models.generator.template),
+        "generator": generator.id,
+        "template": template_id(generator.template),
     }
     then = {
         **{f"arithmetic: {name}": value for name, value in trace.get("arithmetic", {}).items()},
-        "generator": trace.get("models", {}).get("generator"),
+        "generator": _generator_id(trace),
         "template": trace.get("template"),
     }
     names = dict.fromkeys((*then, *now))

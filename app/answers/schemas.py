@@ -17,7 +17,7 @@ from app.answers.check_schemas import (
     RefusalOut,
     RemovedClaimOut,
 )
-from app.answers.types import GroundingState
+from app.answers.types import GeneratorChoice, GroundingState
 from app.db import storable
 from app.schemas import Name, RequestModel, RowId
 from retrieval.types import SearchConfig
@@ -99,6 +99,11 @@ class AskRequest(Scope):
     weak_evidence: Literal["refuse", "answer"] = Field(
         default="refuse",
         description="`answer`: where the evidence is weak an answer is written all the same, and marked.",
+    )
+    generator: GeneratorChoice = Field(
+        default="auto",
+        description="Which decoder writes: `auto` gives questions with weak evidence to the larger one, "
+        "where there is one that is not overloaded.",
     )
     stream: bool = False
 

@@ -37,7 +37,7 @@ class Event:
 def answer(services: Services, command: Command, cancelled: Callable[[], bool]) -> Iterator[Event]:
     """Writes the answer of a saved question, telling each step, and stores it in one transaction."""
     draft = Draft(command.message_id, command.conversation_id, command.question, command.question)
-    draft.weak_evidence = command.answer_anyway
+    draft.weak_evidence, draft.wanted_generator = command.answer_anyway, command.generator
     with timed(draft, "total"):
         with services.sessions() as session:
             rewrite(services, session, draft, command)

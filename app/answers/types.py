@@ -24,8 +24,19 @@ Verdict = Literal["supported", "not_supported", "contradicted"]
 QuoteVerdict = Literal["supported", "misattributed", "stitched", "not_found"]
 ConflictKind = Literal["contradiction", "number", "time", "date", "name"]
 PlacedBy = Literal["model", "alignment"]
+GeneratorName = Literal["default", "larger"]
+GeneratorChoice = Literal["auto", "default", "larger"]
+RouteReason = Literal["only_one", "asked_for", "strong_evidence", "weak_evidence", "larger_overloaded"]
 Verify = Callable[[Sequence[tuple[str, str]]], NDArray[np.float32]]
 """(claim, passage) pairs to probabilities float32 [N, 3]: supported, contradicted, not supported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which decoder writes, and why."""
+
+    generator: GeneratorName = "default"
+    reason: RouteReason = "only_one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +242,8 @@ class Draft:
     coverage: Coverage | None = None
     weak_evidence: bool = False  # written although it might be a refusal, because that was asked for
     generations: list[Generation] = field(default_factory=list)  # every run of the decoder for the answer
+    wanted_generator: GeneratorChoice = "auto"
+    route: Route = Route()
     timings_ms: dict[str, float] = field(default_factory=dict)
     starts_ms: dict[str, float] = field(default_factory=dict)  # of the stages that are timed as a whole
     begun: float = field(default_factory=time.perf_counter)
@@ -258,3 +271,4 @@ class Command:
     config: SearchConfig
     standalone_question: str | None = None  # the person's own words for what a follow-up means
     answer_anyway: bool = False  # weak evidence is answered from, and the answer marked
+    generator: GeneratorChoice = "auto"

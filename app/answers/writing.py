@@ -10,15 +10,25 @@ from dataclasses import replace
 from app.answers.generation import Generation
 from app.answers.markers import without_marker
 from app.answers.prompt import pack
+from app.answers.routing import route
 from app.answers.timing import timed
 from app.answers.types import Draft
-from app.services import GenerateOptions, Services
+from app.services import GenerateOptions, Services, TextGenerator
 from retrieval.types import Hit
 
 
 def pack_prompt(services: Services, draft: Draft, hits: Sequence[Hit]) -> None:
+    """The prompt of the decoder that will write; raises GeneratorUnknown and QuestionTooLong."""
     with timed(draft, "pack"):
-        generator, settings = services.models.generator, services.settings
+        models, settings = services.models, services.settings
+        draft.route = route(
+            draft.wanted_generator,
+            hits[0].rerank if hits else None,
+            larger_below=settings.larger_below,
+            has_larger=models.larger is not None,
+            is_overloaded=models.larger is not None and models.larger.is_overloaded(),
+        )
+        generator = models.writer(draft.route.generator)
         draft.prompt = pack(
             draft.standalone_question,
             hits,
@@ -38,7 +48,7 @@ def write(services: Services, draft: Draft, cancelled: Callable[[], bool]) -> It
         raise ValueError("pack the prompt before writing")
     if not draft.prompt.passages:
         return  # all that was found addresses a model, so there is nothing to answer from
-    generator = services.models.generator
+    generator = services.models.writer(draft.route.generator)
     options = GenerateOptions(
         max_new_tokens=services.settings.answer_tokens,
         stop=generator.template.stop,
@@ -50,7 +60,7 @@ def write(services: Services, draft: Draft, cancelled: Callable[[], bool]) -> It
     generation = Generation(draft.prompt.segments, options, chunk_ids)
     draft.generations.append(generation)
     with timed(draft, "generate"), _cache_counts(services, draft):
-        pieces = _first_timed(draft, generate(services, generation, cancelled))
+        pieces = _first_timed(draft, generate(generator, generation, cancelled))
         for piece in without_marker(pieces, draft.prompt.no_answer):
             text = piece if draft.answer else piece.lstrip()
             draft.answer += text
@@ -72,10 +82,12 @@ def _cache_counts(services: Services, draft: Draft) -> Iterator[None]:
         draft.caches = {name: getattr(after, name) - getattr(before, name) for name in names}
 
 
-def generate(services: Services, generation: Generation, cancelled: Callable[[], bool]) -> Iterator[str]:
+def generate(
+    generator: TextGenerator, generation: Generation, cancelled: Callable[[], bool]
+) -> Iterator[str]:
     """The pieces that the decoder writes, which the generation keeps with their tokens."""
     segments, options = generation.segments, generation.listening()
-    for piece in services.models.generator.generate(segments, options, cancelled):
+    for piece in generator.generate(segments, options, cancelled):
         generation.text += piece
         yield piece
 
