@@ -67,7 +67,7 @@ def _timed(generator: TextGenerator, words: int) -> tuple[int, float, float]:
 def quality_of(session: Session, owner_id: int, generator_id: str) -> dict[str, Any] | None:
     """Run, set and values of the newest measurement of this generator's answers; None without one."""
     for run in repository.list_latest(session, owner_id, _EVALS_READ, None):
-        named = run.config.get("models", run.config).get("generator")
+        named = run.config.get("generator")
         if run.kind == "answers" and run.status == "done" and named == generator_id:
             values = {name: each["value"] for name, each in (run.metrics or {}).items() if "value" in each}
             return {"run": run.id, "set": run.name, "values": values}
