@@ -61,7 +61,7 @@ $(BIN)/.installed-bench: $(BIN)/.installed-dev
 	touch $@
 
 bench: $(BIN)/.installed-bench  ## measure speed and memory beside other libraries; QUICK=1 for a look
-	@for name in encoder reranker prefill decode answer search ingest memory; do \
+	@for name in encoder reranker prefill decode answer search ingest many asking memory; do \
 		$(BIN)/footnote bench $$name --json $(if $(QUICK),--quick) || exit 1; \
 	done
 

@@ -22,7 +22,9 @@ from app.settings import Settings, load_settings
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 Network = Literal["reranker", "answerer", "verifier"]
-Benchmark = Literal["encoder", "reranker", "prefill", "decode", "answer", "search", "ingest", "memory"]
+Benchmark = Literal[
+    "encoder", "reranker", "prefill", "decode", "answer", "search", "ingest", "many", "asking", "memory"
+]
 OnExisting = Literal["skip", "replace", "keep_both"]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 

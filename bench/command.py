@@ -12,7 +12,9 @@ from bench.report import Report, Row
 from bench.session import Session
 from model.device import set_threads
 
-Name = Literal["encoder", "reranker", "prefill", "decode", "answer", "search", "ingest", "memory"]
+Name = Literal[
+    "encoder", "reranker", "prefill", "decode", "answer", "search", "ingest", "many", "asking", "memory"
+]
 Tell = Callable[[str], None]
 
 NAMES: tuple[str, ...] = get_args(Name)

@@ -1,4 +1,4 @@
-"""`footnote bench ingest`: a PDF from its bytes to a search that finds its last page."""
+"""`footnote bench ingest`: PDFs from their bytes to a search that finds their last page."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from app.accounts.service import local_account
 from app.answers.search import scope
-from app.documents.local import ingest_paths
+from app.documents.local import ingest_paths, submit
 from app.services import Models, Services, TextGenerator, assemble_services
 from app.settings import Settings
 from app.wiring import build_ingest_models
+from bench.ingest_worker import ingest_worker
 from bench.measure import Figures
 from bench.peers import library
 from bench.report import OURS, Row, row_of
@@ -28,10 +29,17 @@ PARAGRAPHS = 4  # a page
 
 
 def rows(session: Session) -> Iterator[Row]:
-    """Pages a second; every round reads another file."""
-    pages = session.size(60, 3)
+    """Pages a second of a report, of a book against it, and the worker's memory on the book.
+
+    Every round reads another file.
+    """
+    yield _speed(session, session.size(300, 3))
+    yield from _book(session, session.size(1000, 30))
+
+
+def _speed(session: Session, pages: int) -> Row:
     with session.scratch() as settings:
-        services = _services(settings)
+        services = services_for_ingest(settings)
 
         def run(number: int) -> Figures:
             path = write_pdf(settings.data_dir / f"{number}.pdf", pages, number)
@@ -41,7 +49,30 @@ def rows(session: Session) -> Iterator[Row]:
             results = session.compare({OURS: run}, rounds=5, budget_s=60.0)
         finally:
             services.close()
-    yield row_of(f"PDF of {pages} pages, from bytes to found", "pages/s", results)
+    return row_of(f"PDF of {pages} pages, from bytes to found", "pages/s", results)
+
+
+def _book(session: Session, pages: int) -> Iterator[Row]:
+    """Read once by a worker process: its start, which is no part of its speed, is measured on one page."""
+    with session.scratch() as settings:
+        services = services_for_ingest(settings)
+        try:
+            start_s, _ = _worker_run(services, write_pdf(settings.data_dir / "one.pdf", 1, 0))
+            took_s, peak = _worker_run(services, write_pdf(settings.data_dir / "book.pdf", pages, 1))
+        finally:
+            services.close()
+    rate = (pages - 1) / max(took_s - start_s, 1e-9)
+    yield row_of(f"PDF of {pages:,} pages, worker process", "pages/s", {OURS: [(rate,)]})
+    yield row_of(f"peak memory of the worker, {pages:,} pages", "MB", {OURS: [(peak / 1e6,)]})
+
+
+def _worker_run(services: Services, path: Path) -> tuple[float, int]:
+    """Seconds of a worker process from its start to its end, and its largest resident size in bytes."""
+    submit(services, "Bench", path, path.name)
+    started = time.perf_counter()
+    with ingest_worker(services.settings) as worker:
+        worker.wait()
+    return time.perf_counter() - started, worker.peak_bytes
 
 
 def write_pdf(path: Path, pages: int, seed: int) -> Path:
@@ -79,7 +110,7 @@ def _keyword(seed: int) -> str:
     return f"quillon{seed:04d}"
 
 
-def _services(settings: Settings) -> Services:
+def services_for_ingest(settings: Settings) -> Services:
     """The application with an encoder alone: nothing is asked here."""
     models = Models(
         ingest=build_ingest_models(settings),
