@@ -31,10 +31,12 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as
 
 def main() -> None:
     """Entry point: expected failures are two plain lines and exit code 2, never a traceback."""
+    from app.documents.commands import reindex
     from app.evals.commands import evals_app
     from app.gate.commands import gate_app
     from app.jobs.commands import jobs_app
 
+    app.command()(reindex)
     app.add_typer(jobs_app, name="jobs", help="What is being read; stop it or try it again.")
     app.add_typer(evals_app, name="eval", help="Measure answers, retrieval and claims; list the runs.")
     app.add_typer(gate_app, name="gate", help="The evidence threshold of a collection: show, set, calibrate.")
@@ -58,10 +60,12 @@ def configured(*, service: bool = False) -> Settings:
 @app.command()
 def up() -> None:
     """Start API, worker and browser interface; restart what crashes; stop with Ctrl-C."""
+    from app.documents.commands import check_encoder
     from app.processes import children
     from app.supervisor import run
 
     settings = configured(service=True)
+    check_encoder(settings)
     raise typer.Exit(run(children(settings), stop=threading.Event(), log=typer.echo))
 
 
@@ -70,7 +74,10 @@ def serve() -> None:
     """Start the API alone."""
     import uvicorn
 
+    from app.documents.commands import check_encoder
+
     settings = configured(service=True)
+    check_encoder(settings)
     uvicorn.run(
         "app.asgi:app", host=settings.host, port=settings.api_port, log_level=settings.log_level.lower()
     )

@@ -35,6 +35,7 @@ class WriteLock(IntEnum):
 
     MIGRATION = 0x464E_0001
     INDEX_LOG = 0x464E_0002  # ids of `index_changes` must follow commit order
+    REINDEX = 0x464E_0004  # two runs must not add the same vectors
     BLOBS = 0x464E_0003  # publishing and removing files must not interleave
 
 

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from app.db import schema_is_current
 from app.documents import repository
-from app.documents.index_sync import catch_up, require_encoder
+from app.documents.encoders import require_encoder
+from app.documents.index_sync import catch_up
 from app.documents.removal import collect_garbage
 from app.errors import AppError
 from app.services import Services

@@ -41,18 +41,23 @@ def create_app(settings: Settings, build: Callable[[Settings], Services]) -> Fas
     """The application; `build` runs when it starts, so importing this costs nothing."""
     metrics = Metrics()
 
+    def change_over(services: Services) -> None:
+        """Requests from now on get these; those under way keep what they have."""
+        app.state.services = services
+        app.state.eval_runner.use(services)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = await run_in_threadpool(build, settings)
-        app.state.services, app.state.follower = services, IndexFollower(services)
-        metrics.watch(services)
+        app.state.services, app.state.follower = services, IndexFollower(services, change_over)
+        metrics.watch(lambda: app.state.services)
         app.state.eval_runner = EvalRunner(services)
         app.state.follower.start()
         app.state.eval_runner.start()
         yield
         await run_in_threadpool(app.state.eval_runner.stop)
         await run_in_threadpool(app.state.follower.stop)
-        await run_in_threadpool(services.close)
+        await run_in_threadpool(app.state.services.close)
 
     app = FastAPI(
         title="Footnote",

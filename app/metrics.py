@@ -5,7 +5,7 @@ Each application has its own registry, so that several in one process do not sha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -37,7 +37,7 @@ class Metrics:
             registry=self.registry,
         )
 
-    def watch(self, services: Services) -> None:
+    def watch(self, services: Callable[[], Services]) -> None:
         """Adds the state of the service to every scrape."""
         self.registry.register(_ServiceState(services))
 
@@ -49,14 +49,14 @@ class Metrics:
 class _ServiceState(Collector):
     """Counts read from SQL and from the index when asked."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Callable[[], Services]) -> None:
         self._services = services
 
     def describe(self) -> Iterable[Metric]:
         return []  # registering must not read the database
 
     def collect(self) -> Iterable[Metric]:
-        with self._services.sessions() as session:
+        with self._services().sessions() as session:
             yield _by_status("footnote_jobs", "Jobs by status.", jobs.count_by_status(session))
             yield _by_status(
                 "footnote_documents", "Live documents by status.", documents.count_by_status(session)
@@ -65,14 +65,15 @@ class _ServiceState(Collector):
         yield GaugeMetricFamily(
             "footnote_index_last_change_id",
             "Newest change the index has applied.",
-            value=self._services.index.last_change_id,
+            value=self._services().index.last_change_id,
         )
-        if self._services.models.generation_state is not None:
-            yield from _generation(self._services.models.generation_state())
+        generation_state = self._services().models.generation_state
+        if generation_state is not None:
+            yield from _generation(generation_state())
 
     def _index_chunks(self) -> Metric:
         family = GaugeMetricFamily("footnote_index_chunks", "Chunks in each index.", labels=["index"])
-        for name, chunk_ids in self._services.index.chunk_ids().items():
+        for name, chunk_ids in self._services().index.chunk_ids().items():
             family.add_metric([name], len(chunk_ids))
         return family
 

@@ -123,10 +123,12 @@ class GenerationState:
 class IngestModels:
     """What a worker needs: an encoder and its tokenizer."""
 
-    encoder_id: str
+    encoder_id: str  # name and revision
     dimension: int
     encode: Encode
     token_spans: TokenSpans
+    name: str = ""  # what FOOTNOTE_ENCODER calls it
+    another: Callable[[str], IngestModels] | None = None  # loads the encoder of another name
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,7 @@ def assemble_services(settings: Settings, models: Models) -> Services:
         sessions=make_sessions(engine),
         blobs=BlobStore(settings.data_dir / "blobs"),
         models=models,
-        index=_open_index(settings, models.ingest),
+        index=open_index(settings, models.ingest),
     )
 
 
@@ -212,7 +214,8 @@ def index_folder(settings: Settings) -> Path:
     return settings.data_dir / "index" / digest
 
 
-def _open_index(settings: Settings, models: IngestModels) -> IndexStore:
+def open_index(settings: Settings, models: IngestModels) -> IndexStore:
+    """The newest intact snapshot of this encoder, or an empty index; the log says why one was not used."""
     index = IndexStore.open(index_folder(settings), encoder_id=models.encoder_id, dimension=models.dimension)
     if index.problem:
         log.warning("the index snapshot was not used: %s", index.problem)

@@ -116,6 +116,7 @@ class Document(Base):
     paged: Mapped[bool | None] = mapped_column()
     page_count: Mapped[int | None] = mapped_column(Integer)
     chunk_count: Mapped[int | None] = mapped_column(Integer)
+    chunk_tokens: Mapped[int | None] = mapped_column(Integer)  # the size its chunks were cut to
     report: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # JobError
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
@@ -143,6 +144,7 @@ class DocumentVersion(Base):
     ready_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     replaced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     purged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # its pages and bytes are gone
+    outline: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # headings and tables, to cut it again
 
 
 class DocumentPage(Base):
@@ -192,8 +194,21 @@ class VectorRow(Base):
         Id, ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
-    encoder_id: Mapped[str] = mapped_column(String(200))
+    encoder_id: Mapped[str] = mapped_column(String(200), primary_key=True)
     vector: Mapped[bytes] = mapped_column(LargeBinary)  # little-endian float32 [C]
+
+
+class EncoderRow(Base):
+    """An encoder whose vectors are stored: the active one answers, another may be built beside it."""
+
+    __tablename__ = "encoders"
+
+    id: Mapped[str] = mapped_column(String(200), primary_key=True)  # name and revision
+    name: Mapped[str] = mapped_column(String(1000))  # what FOOTNOTE_ENCODER calls it; empty: not known
+    dimension: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(String(10))  # EncoderState
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
 
 class IndexChangeRow(Base):

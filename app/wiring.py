@@ -61,7 +61,7 @@ def build_services(settings: Settings) -> Services:
 def build_ingest_models(settings: Settings) -> IngestModels:
     """What a worker process needs: the encoder alone, called directly."""
     set_threads(settings.torch_threads)
-    return _ingest_models(_embedder(settings))
+    return _ingest_models(settings)
 
 
 def build_models(settings: Settings) -> Models:
@@ -92,7 +92,7 @@ def build_models(settings: Settings) -> Models:
         return worker.call(lambda: generators[0].logprobs(Segments(segments, mask), tokens))
 
     return Models(
-        ingest=_ingest_models(embedder, worker),
+        ingest=_ingest_models(settings, worker, embedder),
         reranker_id=scorer.id,
         score_pairs=score_pairs,
         verifier_id=verifier.id,
@@ -216,7 +216,19 @@ def _dtype(settings: Settings, name: Literal["auto", "float32", "bfloat16"]) -> 
     return "bfloat16" if has_native_bfloat16(choose_device(settings.device)) else "float32"
 
 
-def _ingest_models(embedder: Embedder, worker: DeviceWorker | None = None) -> IngestModels:
+def encoder_id(settings: Settings) -> str:
+    """Name and revision of the configured encoder, without loading it."""
+    return resolve_encoder(settings.encoder).id
+
+
+def _ingest_models(
+    settings: Settings, worker: DeviceWorker | None = None, embedder: Embedder | None = None
+) -> IngestModels:
+    embedder = embedder or _embedder(settings)
+
+    def another(name: str) -> IngestModels:
+        return _ingest_models(settings.model_copy(update={"encoder": name}), worker)
+
     def encode(texts: Sequence[str]) -> Vectors:
         return embedder.encode(texts) if worker is None else worker.call(lambda: embedder.encode(texts))
 
@@ -225,6 +237,8 @@ def _ingest_models(embedder: Embedder, worker: DeviceWorker | None = None) -> In
         dimension=embedder.dimension,
         encode=encode,
         token_spans=embedder.token_spans,
+        name=settings.encoder,
+        another=another,
     )
 
 

@@ -56,7 +56,7 @@ def ingest_file(
         report = quality_report(parsed, chunks)
     with _timed("embed", seconds):
         vectors = ahead.vectors(chunks)
-    return IngestedDocument(parsed, tuple(chunks), vectors, report, seconds)
+    return IngestedDocument(parsed, tuple(chunks), vectors, report, seconds, max_chunk_tokens)
 
 
 def _chunk(

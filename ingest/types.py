@@ -125,6 +125,7 @@ class IngestedDocument:
     vectors: NDArray[np.float32]  # [len(chunks), C]
     report: QualityReport
     seconds: dict[str, float] = field(default_factory=dict)  # per stage
+    max_chunk_tokens: int | None = None  # what the chunks were cut to
 
 
 @dataclass(frozen=True, slots=True)

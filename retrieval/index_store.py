@@ -83,6 +83,11 @@ class IndexStore:
         return store
 
     @property
+    def encoder_id(self) -> str:
+        """Whose vectors it holds."""
+        return self._encoder_id
+
+    @property
     def last_change_id(self) -> int:
         """Every change up to this one has been applied."""
         return self._last_change_id

@@ -10,17 +10,25 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from enum import StrEnum
 
 from sqlalchemy.exc import DBAPIError
 
+from app.documents.encoder_switch import changed_over, remember
 from app.documents.index_sync import catch_up
 from app.documents.sweeping import sweep_services
 from app.errors import AppError, ErrorBody
 from app.services import Services
+from retrieval.index_store import IndexStore
 
 log = logging.getLogger(__name__)
 
+ChangeOver = Callable[[Services], None]
+"""Told about the services that take the place of those in use."""
+
+KEEP_REPLACED_S = 120.0  # longer than any question
+SWEEP_EVERY_S = 60.0  # without a change: vectors of a replaced encoder expire by time
 SAVE_AFTER_CHANGES = 200
 SAVE_AFTER_QUIET_ROUNDS = 20  # nothing new for this many polls
 SAVE_PAUSE_FACTOR = 20  # times what the last save took: at most a twentieth of the time goes into saving
@@ -35,14 +43,16 @@ class IndexState(StrEnum):
 class IndexFollower:
     """`start` it after the services are built, `stop` it before they are closed."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, change_over: ChangeOver = lambda _: None) -> None:
         self.state = IndexState.STARTING
         self.problem: ErrorBody | None = None
         self._services = services
+        self._change_over = change_over
+        self._replaced: list[tuple[float, IndexStore]] = []  # (when, index): questions may still be in it
         self._stop = threading.Event()
         self._unsaved_changes = 0
         self._quiet_rounds = 0
-        self._swept = False  # a crash may have left something before this process began
+        self._next_sweep_s = 0.0  # at once: a crash may have left something before this process began
         self._save_not_before = 0.0  # time.monotonic()
         self._thread = threading.Thread(target=self._follow, name="index-follower", daemon=True)
 
@@ -55,6 +65,8 @@ class IndexFollower:
         self._thread.join()
         if self._unsaved_changes and self.state is IndexState.READY:
             self._save()
+        for _, index in self._replaced:
+            index.close()
 
     def _follow(self) -> None:
         while not self._stop.is_set():
@@ -63,15 +75,16 @@ class IndexFollower:
 
     def _round(self) -> None:
         try:
+            self._follow_encoder()
             before = self._services.index.last_change_id
             with self._services.sessions() as session:
                 catch_up(session, self._services.index, encoder_id=self._services.models.ingest.encoder_id)
             changes = abs(self._services.index.last_change_id - before)
             self._note(changes)
             self.state, self.problem = IndexState.READY, None
-            if changes or not self._swept:  # only a change can have hidden something
+            if changes or time.monotonic() >= self._next_sweep_s:
                 sweep_services(self._services)
-                self._swept = True
+                self._next_sweep_s = time.monotonic() + SWEEP_EVERY_S
             self._services.index.maintain()  # beside the index in use: questions go on
         except AppError as error:
             self._fail(error.body())
@@ -85,6 +98,18 @@ class IndexFollower:
                 )
             )
             log.exception("the index could not follow the database")
+
+    def _follow_encoder(self) -> None:
+        """Changes over when vectors of another encoder have become the active ones."""
+        while self._replaced and self._replaced[0][0] < time.monotonic() - KEEP_REPLACED_S:
+            self._replaced.pop(0)[1].close()
+        remember(self._services.sessions, self._services.models.ingest)
+        services = changed_over(self._services)
+        if services is not None:
+            self._replaced.append((time.monotonic(), self._services.index))
+            self._services, self._unsaved_changes = services, 1
+            self._change_over(services)
+            log.info("the encoder is %s from now on", services.models.ingest.encoder_id)
 
     def _fail(self, problem: ErrorBody) -> None:
         if self.problem is None or self.problem.code != problem.code:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from app.db import WriteLock, take_lock
 from app.tables import ChunkRow, Document, IndexChangeRow, VectorRow
 
-IndexedChunk = tuple[int, int, int, str, bytes, str]
-"""chunk id, document id, collection id, text, vector bytes, encoder id."""
+IndexedChunk = tuple[int, int, int, str, bytes]
+"""chunk id, document id, collection id, text, vector bytes."""
 
 
 def append(session: Session, owner_id: int, document_id: int, action: Literal["add", "delete"]) -> None:
@@ -52,8 +52,8 @@ def chunk_counts(session: Session, document_ids: Collection[int]) -> dict[int, i
     return {row[0]: row[1] for row in session.execute(statement)}
 
 
-def indexed_chunks(session: Session, document_ids: Sequence[int]) -> list[IndexedChunk]:
-    """Every chunk of these live documents with its vector, in order of id."""
+def indexed_chunks(session: Session, document_ids: Sequence[int], encoder_id: str) -> list[IndexedChunk]:
+    """Every chunk of these live documents with this encoder's vector, in order of id."""
     statement = (
         select(
             ChunkRow.id,
@@ -61,23 +61,10 @@ def indexed_chunks(session: Session, document_ids: Sequence[int]) -> list[Indexe
             ChunkRow.collection_id,
             ChunkRow.text,
             VectorRow.vector,
-            VectorRow.encoder_id,
         )
-        .join(VectorRow, VectorRow.chunk_id == ChunkRow.id)
+        .join(VectorRow, and_(VectorRow.chunk_id == ChunkRow.id, VectorRow.encoder_id == encoder_id))
         .join(Document, Document.id == ChunkRow.document_id)
         .where(ChunkRow.document_id.in_(document_ids), Document.deleted_at.is_(None))
         .order_by(ChunkRow.id)
     )
     return list(session.execute(statement))
-
-
-def foreign_encoder(session: Session, encoder_id: str) -> str | None:
-    """Another encoder whose vectors are stored, if there is one.
-
-    Vectors are appended, so a change of encoder shows between the oldest and the newest.
-    """
-    for order in (VectorRow.chunk_id.asc(), VectorRow.chunk_id.desc()):
-        stored = session.scalar(select(VectorRow.encoder_id).order_by(order).limit(1))
-        if stored is not None and stored != encoder_id:
-            return stored
-    return None

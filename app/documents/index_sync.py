@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from app.accounts.types import Account
 from app.collections import repository as collections
 from app.documents import index_log, repository
-from app.errors import AppError, CollectionNotFound, DocumentNotFound
+from app.documents.encoders import require_usable
+from app.errors import CollectionNotFound, DocumentNotFound
 from app.tables import ChunkRow, Document, DocumentVersion, IndexChangeRow
 from retrieval.index_store import IndexStore
 from retrieval.types import AccessFilter, Chunk, IndexChange, IndexEntry, LoadChunks
@@ -26,28 +27,6 @@ CHUNKS_PER_BATCH = 4096  # and chunks of them, unless a single document has more
 CHANGES_PER_BATCH = 5000  # deletions carry nothing, so that a collection goes in a few commits
 
 _following = threading.Lock()  # a second caller waits and then finds nothing left to do
-
-
-class EncoderMismatch(AppError):
-    """Stored vectors and the configured encoder do not belong together."""
-
-    status_code = 503
-    code = "encoder_mismatch"
-    stage = "start"
-    default_next_step = (
-        "Set FOOTNOTE_ENCODER back to the encoder named here, or delete the documents and upload them again."
-    )
-
-
-def require_encoder(session: Session, encoder_id: str) -> None:
-    """Raises EncoderMismatch when vectors of another encoder are stored."""
-    stored = index_log.foreign_encoder(session, encoder_id)
-    if stored is not None:
-        raise EncoderMismatch(
-            f"The stored vectors were made by {stored}, the configured encoder is {encoder_id}.",
-            stored=stored,
-            configured=encoder_id,
-        )
 
 
 def catch_up(session: Session, index: IndexStore, *, encoder_id: str | None = None) -> int:
@@ -60,7 +39,7 @@ def catch_up(session: Session, index: IndexStore, *, encoder_id: str | None = No
     if newest == applied:
         return 0
     if encoder_id is not None:
-        require_encoder(session, encoder_id)
+        require_usable(session, encoder_id)
     with _following:
         return _apply_all(session, index) if newest > applied else _restart_if_ahead(session, index)
 
@@ -81,7 +60,7 @@ def _restart_if_ahead(session: Session, index: IndexStore) -> int:
 def _apply_all(session: Session, index: IndexStore) -> int:
     applied = 0
     while rows := _next_batch(session, index.last_change_id):
-        index.apply(_load_changes(session, rows))
+        index.apply(_load_changes(session, rows, index.encoder_id))
         applied += len(rows)
     return applied
 
@@ -99,11 +78,12 @@ def _next_batch(session: Session, applied: int) -> Sequence[IndexChangeRow]:
     return rows
 
 
-def _load_changes(session: Session, rows: Sequence[IndexChangeRow]) -> list[IndexChange]:
+def _load_changes(session: Session, rows: Sequence[IndexChangeRow], encoder_id: str) -> list[IndexChange]:
     """The changes with their chunks; a document that has been deleted since adds nothing."""
     added = sorted({row.document_id for row in rows if row.action == "add"})
     entries: dict[int, list[IndexEntry]] = {}
-    for chunk_id, document_id, collection_id, text, vector, _ in index_log.indexed_chunks(session, added):
+    chunks = index_log.indexed_chunks(session, added, encoder_id)
+    for chunk_id, document_id, collection_id, text, vector in chunks:
         entry = IndexEntry(chunk_id, document_id, collection_id, text, np.frombuffer(vector, dtype="<f4"))
         entries.setdefault(document_id, []).append(entry)
     return [

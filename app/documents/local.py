@@ -16,8 +16,8 @@ from typing import Any
 from app.accounts.service import local_account
 from app.collections.service import get_or_create
 from app.documents import repository
+from app.documents.encoders import require_encoder
 from app.documents.identity import OnExisting
-from app.documents.index_sync import require_encoder
 from app.documents.sweeping import sweep_services
 from app.documents.uploads import UploadOutcome, register
 from app.errors import AppError, InvalidRequest

@@ -143,12 +143,17 @@ def get_page(session: Session, document_id: int, version: int, number: int) -> D
 
 def purge_content(session: Session, document_id: int, version: int) -> None:
     """Removes the document's chunks and vectors, whatever version they are of, and this version's pages."""
-    chunk_ids = select(ChunkRow.id).where(ChunkRow.document_id == document_id)
-    session.execute(delete(VectorRow).where(VectorRow.chunk_id.in_(chunk_ids)))
-    session.execute(delete(ChunkRow).where(ChunkRow.document_id == document_id))
+    purge_chunks(session, document_id)
     session.execute(
         delete(DocumentPage).where(DocumentPage.document_id == document_id, DocumentPage.version == version)
     )
+
+
+def purge_chunks(session: Session, document_id: int) -> None:
+    """Removes chunks and vectors."""
+    chunk_ids = select(ChunkRow.id).where(ChunkRow.document_id == document_id)
+    session.execute(delete(VectorRow).where(VectorRow.chunk_id.in_(chunk_ids)))
+    session.execute(delete(ChunkRow).where(ChunkRow.document_id == document_id))
 
 
 def count_by_status(session: Session) -> dict[str, int]:

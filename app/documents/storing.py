@@ -6,6 +6,7 @@ The caller owns the transaction, and guards it with the job's lease: all of it h
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +16,8 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from app.db import storable
-from app.documents import index_log, repository, versions
+from app.documents import encoders, index_log, repository, versions
+from app.documents.outline import outline_of
 from app.tables import ChunkRow, Document, DocumentPage, VectorRow
 from ingest.types import ChunkDraft, IngestedDocument, Page
 
@@ -26,11 +28,25 @@ def store(session: Session, document: Document, ingested: IngestedDocument, enco
     """Takes the place of the version before and of whatever an earlier attempt left: twice stores once."""
     repository.purge_content(session, document.id, document.version)
     _insert_pages(session, document, ingested)
-    _insert_chunks(session, document, ingested, encoder_id)
+    _insert_chunks(session, document, ingested.chunks, ingested.vectors, encoder_id)
     _describe(document, ingested)
-    versions.switch(session, document)
+    versions.switch(session, document, outline_of(ingested.parsed))
     session.flush()
     index_log.append(session, document.owner_id, document.id, "add")
+    encoders.hold(session, encoder_id, int(ingested.vectors.shape[1]))
+
+
+def replace_chunks(
+    session: Session,
+    document: Document,
+    chunks: Sequence[ChunkDraft],
+    vectors: NDArray[np.float32],
+    encoder_id: str,
+) -> None:
+    """Other chunks of the same text: offsets into it, and so old citations, stay true."""
+    repository.purge_chunks(session, document.id)
+    _insert_chunks(session, document, chunks, vectors, encoder_id)
+    document.chunk_count = len(chunks)
 
 
 def pack_boxes(boxes: NDArray[np.float32] | None) -> bytes | None:
@@ -66,13 +82,19 @@ def _page_values(document: Document, page: Page, text: str) -> dict[str, Any]:
     }
 
 
-def _insert_chunks(session: Session, document: Document, ingested: IngestedDocument, encoder_id: str) -> None:
-    if not ingested.chunks:
+def _insert_chunks(
+    session: Session,
+    document: Document,
+    chunks: Sequence[ChunkDraft],
+    vectors: NDArray[np.float32],
+    encoder_id: str,
+) -> None:
+    if not chunks:
         return
     statement = insert(ChunkRow).returning(ChunkRow.id, sort_by_parameter_order=True)
-    values = [_chunk_values(document, chunk) for chunk in ingested.chunks]
+    values = [_chunk_values(document, chunk) for chunk in chunks]
     chunk_ids = session.scalars(statement, values).all()
-    vectors = np.ascontiguousarray(ingested.vectors, dtype="<f4")
+    stored = np.ascontiguousarray(vectors, dtype="<f4")
     session.execute(
         insert(VectorRow),
         [
@@ -82,7 +104,7 @@ def _insert_chunks(session: Session, document: Document, ingested: IngestedDocum
                 "encoder_id": encoder_id,
                 "vector": vector.tobytes(),
             }
-            for chunk_id, vector in zip(chunk_ids, vectors, strict=True)
+            for chunk_id, vector in zip(chunk_ids, stored, strict=True)
         ],
     )
 
@@ -111,6 +133,7 @@ def _describe(document: Document, ingested: IngestedDocument) -> None:
     document.paged = parsed.paged
     document.page_count = len(parsed.pages)
     document.chunk_count = len(ingested.chunks)
+    document.chunk_tokens = ingested.max_chunk_tokens
     document.report = _storable_json({**asdict(ingested.report), "seconds": dict(ingested.seconds)})
 
 

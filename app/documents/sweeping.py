@@ -13,6 +13,7 @@ from sqlalchemy import Select, delete, exists, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.db import WriteLock, take_lock
+from app.documents import encoders
 from app.documents.blobs import BlobStore
 from app.documents.removal import remove_unused
 from app.services import Services
@@ -46,6 +47,7 @@ def sweep(sessions: sessionmaker[Session], blobs: BlobStore, *, keep_versions: i
         documents += swept
     while swept := _sweep_versions(sessions, blobs, keep_versions):
         versions += swept
+    _sweep_vectors(sessions)
     return Swept(documents, versions, _sweep_collections(sessions))
 
 
@@ -146,6 +148,17 @@ def _expired(keep_versions: int) -> Select[DocumentVersion]:
             & (followers >= keep_versions)
         )
     )
+
+
+def _sweep_vectors(sessions: sessionmaker[Session]) -> None:
+    """Vectors of encoders that were replaced a while ago."""
+    with sessions() as session:
+        if not encoders.has_expired(session):
+            return
+    while True:
+        with sessions.begin() as session:
+            if not encoders.purge_retired(session):
+                return
 
 
 def _sweep_collections(sessions: sessionmaker[Session]) -> int:

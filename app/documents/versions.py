@@ -7,7 +7,7 @@ The caller owns the transaction and holds the document's row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -65,7 +65,7 @@ def go_back(session: Session, document: Document) -> bool:
     return True
 
 
-def switch(session: Session, document: Document) -> None:
+def switch(session: Session, document: Document, outline: dict[str, Any]) -> None:
     """The newest version answers from this transaction on; the one before is kept as replaced."""
     session.execute(
         update(DocumentVersion)
@@ -82,6 +82,7 @@ def switch(session: Session, document: Document) -> None:
         )
     ).one()
     newest.state, newest.ready_at = "current", utc_now()
+    newest.outline = outline
     newest.media_type, newest.page_count = document.media_type, document.page_count
     document.ready_version = document.version
 

@@ -20,7 +20,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.db import make_sessions
 from app.documents.blobs import BlobStore
-from app.documents.index_sync import require_encoder
+from app.documents.encoder_switch import active_models, remember
+from app.documents.encoders import require_encoder
 from app.jobs.failures import Failure, classify
 from app.jobs.identity import new_worker_id
 from app.jobs.lease import GiveUp, Lease
@@ -58,10 +59,14 @@ def run_worker(
     sessions = make_sessions(engine)
     with sessions() as session:
         require_encoder(session, models.encoder_id)
+    remember(sessions, models)
     worker = Worker(settings, sessions, blobs, models, stop=stop, may_exit=may_exit)
     log.info("worker started")
     while not stop.is_set():
         try:
+            if (changed := active_models(sessions, models)) is not models:  # after `footnote reindex`
+                models = changed
+                worker = Worker(settings, sessions, blobs, models, stop=stop, may_exit=may_exit)
             if worker.run_next() is None:
                 if until_idle and worker.queue.is_drained():
                     return

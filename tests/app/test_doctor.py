@@ -12,7 +12,7 @@ from sqlalchemy import delete, update
 from app.doctor import check, fix
 from app.documents.local import ingest_paths
 from app.services import Services
-from app.tables import ChunkRow, Document, Job, VectorRow
+from app.tables import ChunkRow, Document, EncoderRow, Job, VectorRow
 from retrieval.types import IndexChange
 
 
@@ -71,6 +71,7 @@ def test_a_passage_without_vector(services: Services, document_id: int) -> None:
 
 def test_vectors_of_another_encoder(services: Services, document_id: int) -> None:
     with services.sessions.begin() as session:
+        session.execute(update(EncoderRow).values(id="old"))
         session.execute(update(VectorRow).values(encoder_id="old"))
     assert "encoder_mismatch" in codes(services)
 

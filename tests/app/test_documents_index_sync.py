@@ -13,10 +13,11 @@ from app.collections.service import get_or_create
 from app.db import Sessions
 from app.documents import index_sync, removal
 from app.documents.blobs import BlobStore
-from app.documents.index_sync import EncoderMismatch, access_filter, catch_up, load_chunks, require_encoder
+from app.documents.encoders import EncoderMismatch, require_encoder
+from app.documents.index_sync import access_filter, catch_up, load_chunks
 from app.errors import CollectionNotFound, DocumentNotFound
 from app.jobs.queue import JobQueue, RetryPolicy
-from app.tables import ChunkRow, Document, VectorRow
+from app.tables import ChunkRow, Document, EncoderRow, VectorRow
 from retrieval.index_store import IndexStore
 from tests.app.factories import ingested, second_user, upload
 from tests.fakes import DIMENSION, hash_encode
@@ -198,6 +199,7 @@ def test_vectors_of_another_encoder_are_refused(
     ready(sessions, blobs, user, queue, "one")
     with sessions.begin() as session:
         require_encoder(session, "hash-64")
+        session.execute(update(EncoderRow).values(id="old-encoder"))
         session.execute(update(VectorRow).values(encoder_id="old-encoder"))
     with sessions() as session, pytest.raises(EncoderMismatch) as caught:
         catch_up(session, index, encoder_id="hash-64")

@@ -17,7 +17,7 @@ from app.accounts.types import Account
 from app.db import Sessions
 from app.documents import removal
 from app.documents.blobs import BlobStore
-from app.documents.index_sync import EncoderMismatch
+from app.documents.encoders import EncoderMismatch
 from app.jobs.failures import classify
 from app.jobs.lease import Lease
 from app.jobs.queue import JobQueue, RetryPolicy

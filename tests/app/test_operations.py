@@ -21,7 +21,7 @@ from app.errors import ErrorBody, Overloaded
 from app.main import create_app
 from app.services import Services, index_folder
 from app.settings import Settings
-from app.tables import Job, VectorRow, utc_now
+from app.tables import EncoderRow, Job, VectorRow, utc_now
 from retrieval.index_store import IndexStore
 from tests.fakes import DIMENSION
 
@@ -67,6 +67,7 @@ class TestHealth:
     ) -> None:
         ingest_one(services, tmp_path)
         with services.sessions.begin() as session:
+            session.execute(update(EncoderRow).values(id="old-encoder"))
             session.execute(update(VectorRow).values(encoder_id="old-encoder"))
         with TestClient(create_app(settings, build)) as restarted:
             deadline = time.monotonic() + PATIENCE_S

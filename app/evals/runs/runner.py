@@ -33,6 +33,10 @@ class EvalRunner:
     def start(self) -> None:
         self._thread.start()
 
+    def use(self, services: Services) -> None:
+        """Services that take the place of those in use, from the next question on."""
+        self._services = services
+
     def wake(self) -> None:
         """There may be something to do."""
         self._wake.set()
