@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from ui.client import ApiError, Client
-from ui.progress import show_progress
+from ui.progress import show_last_try, show_progress
 from ui.schemas import Document, Failure
 from ui.text import counted, escape_markdown, file_size
 from ui.views import passage, show_failure
@@ -28,7 +28,11 @@ def show_document(client: Client, document: Document) -> None:
         headline(document)
         if document.status == "processing":
             show_progress(document.progress)
-        if document.error is not None:
+        if document.status in ("queued", "processing"):
+            show_last_try(document.progress)
+        if is_stopped(document):
+            st.caption("You stopped the reading of this file. Retry it, or delete it.")
+        elif document.error is not None:
             show_failure(document.error, title=where(document.error))
         notes = list(report_notes(document.report or {}))
         with st.container(horizontal=True):

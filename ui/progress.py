@@ -26,6 +26,17 @@ def show_progress(progress: Progress | None) -> None:
         st.caption(" → ".join(stage_marks(progress)))
 
 
+def show_last_try(progress: Progress | None) -> None:
+    """Why the try before failed, while another one waits or runs."""
+    if progress is not None and progress.last_error is not None:
+        failure = progress.last_error
+        st.warning(
+            f"The last try failed: {escape_markdown(failure.cause)} It is tried again by itself.  \n"
+            f"{escape_markdown(failure.next_step)}",
+            icon=":material/replay:",
+        )
+
+
 def headline(progress: Progress) -> str:
     """`Embedding passages: 32 of 48`, with the time left where one can be told."""
     label = STAGES[progress.stage][0] if progress.stage in STAGES else escape_markdown(progress.stage)

@@ -41,6 +41,7 @@ class StageCount(Read):
 class Progress(StageCount):
     stages: list[StageCount] = []
     seconds_left: float | None = None
+    last_error: Failure | None = None  # of a try that failed; another follows
 
 
 class Document(Read):

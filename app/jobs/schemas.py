@@ -21,6 +21,8 @@ PROGRESS_EXAMPLE: dict[str, Any] = {
         {"stage": "embed", "done": 32, "total": 48},
     ],
     "seconds_left": 1.4,
+    "attempts": 1,
+    "last_error": None,
 }
 JOB_EXAMPLE: dict[str, Any] = {
     "id": 23,
@@ -71,6 +73,8 @@ class JobProgressOut(ResponseModel):
     total: int
     stages: list[StageCountOut] = Field(default_factory=list)
     seconds_left: float | None = None
+    attempts: int = 0
+    last_error: JobError | None = Field(None, description="Why the last try failed; another follows.")
 
     @classmethod
     def of(cls, job: Job) -> JobProgressOut:
@@ -82,6 +86,8 @@ class JobProgressOut(ResponseModel):
             total=job.stage_total,
             stages=stages,
             seconds_left=job.seconds_left,
+            attempts=job.attempts,
+            last_error=None if job.error is None else JobError.model_validate(job.error),
         )
 
 

@@ -103,6 +103,8 @@ class TestUpload:
             "total": 0,
             "stages": [],
             "seconds_left": None,
+            "attempts": 0,
+            "last_error": None,
         }
         assert document["sha256"] == hashlib.sha256(TEXT.encode()).hexdigest()
 

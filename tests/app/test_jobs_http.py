@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from app.cli import app as cli
 from app.jobs.commands import jobs_app
+from app.jobs.failures import disk_full
 from app.jobs.queue import JobQueue, RetryPolicy
 from app.jobs.types import JobProgress, StageCount
 from app.services import Services
@@ -71,6 +72,18 @@ def test_a_document_is_stopped_then_retried_and_stays_the_same(
     job = queue.take_next()
     assert job is not None
     assert job.document_id == document_id
+
+
+def test_a_document_that_waits_for_another_try_says_why(
+    client: TestClient, document_id: int, queue: JobQueue
+) -> None:
+    job = queue.take_next()
+    assert job is not None
+    queue.fail(job, disk_full("index", "a.txt"))
+    document = client.get(f"/v1/documents/{document_id}").json()
+    assert (document["status"], document["error"]) == ("queued", None)
+    assert document["progress"]["attempts"] == 1
+    assert document["progress"]["last_error"]["code"] == "disk_full"
 
 
 def test_stopping_what_is_not_there_says_so(client: TestClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Sequence
@@ -14,10 +15,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from app.accounts.types import Account
+from app.collections.service import get_or_create
 from app.db import Sessions
-from app.documents import removal
+from app.documents import removal, service
 from app.documents.blobs import BlobStore
 from app.documents.encoders import EncoderMismatch
+from app.documents.uploads import register
 from app.jobs.failures import classify
 from app.jobs.lease import Lease
 from app.jobs.queue import JobQueue, RetryPolicy
@@ -30,6 +33,7 @@ from ingest.errors import IngestError
 from retrieval.types import Vectors
 from tests.app.factories import upload
 from tests.fakes import fake_ingest_models, hash_encode
+from tests.ingest.samples import pdf
 
 TEXT = b"Everyone has 28 days of leave."
 
@@ -260,3 +264,40 @@ def test_permanent_and_transient_are_told_apart(error: Exception, code: str, per
     failure = classify(error, "embed", "a.pdf")
     assert (failure.code, failure.permanent, failure.file) == (code, permanent, "a.pdf")
     assert all(value for key, value in failure.as_error().items() if key != "page")
+
+
+def long_pdf() -> bytes:
+    return pdf(*[[f"Page {page} tells about topic {page * 7}."] * 40 for page in range(600)])
+
+
+@pytest.mark.parametrize("stage", ["parse", "embed"])
+def test_stopping_frees_the_worker_within_seconds(
+    tmp_path: Path, sessions: Sessions, blobs: BlobStore, user: Account, stage: str
+) -> None:
+    data = long_pdf() if stage == "parse" else TEXT * 2000
+    with sessions.begin() as session:
+        collection_id = get_or_create(session, user, "Default")
+    staged = blobs.stage(io.BytesIO(data), 10**8)
+    document_id = register(sessions, blobs, user, collection_id, f"long-{stage}", staged).document_id
+    assert document_id is not None
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        time.sleep(0.3)
+        return hash_encode(texts)
+
+    busy = worker(tmp_path, sessions, blobs, replace(fake_ingest_models(), encode=encode))
+    thread = threading.Thread(target=busy.run_next)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while (only(sessions)[1].stages or [{}])[-1].get("stage") != stage and time.monotonic() < deadline:
+        time.sleep(0.02)
+    with sessions.begin() as session:
+        assert service.cancel(session, user, document_id).cancelled
+    stopped = time.monotonic()
+    thread.join(20)
+    assert time.monotonic() - stopped < 4.0  # about one on a quiet machine; without it, tens of seconds
+    document, job = only(sessions)
+    assert (document.status, job.status, job.attempts) == ("failed", "dead", 1)
+    assert not list((tmp_path / "work").glob("*"))
+    with sessions() as session:
+        assert session.scalars(select(ChunkRow)).all() == []

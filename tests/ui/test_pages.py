@@ -173,6 +173,22 @@ def test_progress_names_the_stage_and_its_count(open_documents, state: FakeState
     assert "embedded 11/19" in shown(app)
 
 
+def test_a_try_that_failed_is_told_while_another_waits(open_documents, state: FakeState, monkeypatch):
+    monkeypatch.setattr(FakeState, "advance", lambda *_: None)  # it waits
+    state.add_document("handbook.pdf", 9_000, 1)
+    failed = {
+        "code": "disk_full",
+        "stage": "index",
+        "cause": "The disk is full.",
+        "next_step": "Free disk space.",
+    }
+    state.documents[1]["progress"] = {"stage": "stored", "done": 0, "total": 0, "last_error": failed}
+    app = open_documents()
+
+    assert "Waiting" in shown(app)
+    assert "The last try failed: The disk is full" in shown(app)
+
+
 def test_reading_is_stopped_and_can_be_tried_again(open_documents, state: FakeState):
     state.add_document("handbook.pdf", 9_000, 1)
     app = open_documents()
