@@ -26,6 +26,7 @@ Benchmark = Literal[
     "encoder", "reranker", "prefill", "decode", "answer", "search", "ingest", "many", "asking", "memory"
 ]
 OnExisting = Literal["skip", "replace", "keep_both"]
+SITE_S = 3600.0  # of reading one site
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 
 
@@ -180,20 +181,29 @@ def _measured_generators(settings: Settings) -> Iterator[dict[str, Any]]:
 
 @app.command()
 def ingest(
-    path: Annotated[Path, typer.Argument(exists=True, help="A file or a folder.")],
+    source: Annotated[str, typer.Argument(help="A file, a folder, or the address of a page.")],
     collection: Annotated[str, typer.Option(help="Name of the collection.")] = "Default",
     on_existing: Annotated[
         OnExisting, typer.Option(help="For bytes or names the collection has already.")
     ] = "skip",
+    depth: Annotated[int, typer.Option(min=0, max=5, help="Of an address: links of its site to follow.")] = 0,
+    pages: Annotated[int, typer.Option(min=1, max=10_000, help="Of an address: most pages to read.")] = 20,
     as_json: JsonFlag = False,
 ) -> None:
     """Read documents into a collection and wait until each is ready or has failed."""
     from app.documents.local import ingest_paths
+    from app.sites.crawling import CrawlLimits
+    from app.sites.fetching import Fetcher
+    from app.sites.local import ingest_site
     from app.wiring import build_services
 
     services = build_services(configured())
     try:
-        rows = ingest_paths(services, [path], collection, _tell, on_existing=on_existing)
+        if source.startswith(("http://", "https://")):
+            limits = CrawlLimits(depth, pages, seconds=SITE_S)
+            rows = ingest_site(services, source, collection, limits, _tell, Fetcher())
+        else:
+            rows = ingest_paths(services, [Path(source)], collection, _tell, on_existing=on_existing)
     finally:
         services.close()
     for row in rows:

@@ -32,6 +32,7 @@ from app.middleware import ObserveRequests
 from app.query_guard import refuse_unknown_query
 from app.services import Services
 from app.settings import Settings
+from app.sites.endpoints import router as sites
 
 DESCRIPTION = "Upload documents, ask, and get answers whose every claim carries a footnote."
 INVALID: Responses = {422: {"model": ErrorBody, "description": "A field is wrong or unknown."}}
@@ -72,6 +73,7 @@ def create_app(settings: Settings, build: Callable[[Settings], Services]) -> Fas
     install_error_handlers(app)
     for router in (
         collections,
+        sites,
         gate,
         documents,
         versions,

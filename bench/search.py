@@ -1,4 +1,4 @@
-"""`footnote bench search`: one query over the index store, against bare FAISS on the same vectors."""
+"""`footnote bench search`: a query over the index store against bare FAISS; then dense at a million."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
+from bench import dense
 from bench.measure import Figures, Run, percentile, seconds
 from bench.report import OURS, Row, row_of
 from bench.session import Session
@@ -38,6 +39,7 @@ def rows(session: Session) -> Iterator[Row]:
             fill(store, vectors)
             yield from _dense(session, store, vectors)
             yield from _bm25(session, store, count)
+    yield from dense.rows(session)
 
 
 def unit_vectors(count: int, *, seed: int) -> Vectors:

@@ -20,7 +20,7 @@ from retrieval.read_write_lock import ReadWriteLock
 from retrieval.types import AccessFilter, IndexEntry, ScoredId, Vectors
 from retrieval.vector_file import VectorFile
 
-_STEP = 256  # entries added while searches wait
+_STEP = 64  # entries added while searches wait
 T = TypeVar("T")
 
 

@@ -84,9 +84,9 @@ def ingest_paths(
     ]
     for item in submitted:
         _tell_offer(item, tell)
-    stopwatch = run_jobs(services, _document_ids(submitted), tell)
+    stopwatch = run_jobs(services, document_ids_of(submitted), tell)
     sweep_services(services)
-    return _rows(services, submitted, stopwatch)
+    return rows_of(services, submitted, stopwatch)
 
 
 def list_files(path: Path) -> list[Path]:
@@ -188,14 +188,15 @@ def _pending(services: Services, document_ids: Sequence[int]) -> list[int]:
         return [row.id for row in rows if row.deleted_at is None and row.status not in TERMINAL]
 
 
-def _document_ids(submitted: Sequence[Submitted]) -> list[int]:
+def document_ids_of(submitted: Sequence[Submitted]) -> list[int]:
     ids = (item.outcome.document_id for item in submitted)
     return sorted({document_id for document_id in ids if document_id is not None})
 
 
-def _rows(services: Services, submitted: Sequence[Submitted], stopwatch: Stopwatch) -> list[Row]:
+def rows_of(services: Services, submitted: Sequence[Submitted], stopwatch: Stopwatch) -> list[Row]:
+    """One row for each file, as it stands now."""
     with services.sessions() as session:
-        found = repository.list_by_ids(session, _document_ids(submitted))
+        found = repository.list_by_ids(session, document_ids_of(submitted))
     documents = {row.id: row for row in found}
     return [_row(item, documents.get(item.outcome.document_id or 0), stopwatch) for item in submitted]
 

@@ -1,0 +1,72 @@
+"""Walks a site from one page on, breadth first, within limits."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from app.errors import AppError
+from app.sites.errors import UrlTimeout
+from app.sites.links import links_of
+from app.sites.urls import Url
+from app.sites.visiting import Page, Visitor
+
+PAUSE_S = 0.5  # between two requests to one site, where it does not ask for more
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlLimits:
+    """How far a reading goes; the defaults read one page."""
+
+    depth: int = 0  # links away from the first page
+    pages: int = 1
+    seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """One address with its page, or why there is none."""
+
+    url: Url
+    page: Page | None = None
+    error: AppError | None = None
+
+
+def crawl(
+    visitor: Visitor, start: Url, limits: CrawlLimits, *, pause: Callable[[float], None] = time.sleep
+) -> Iterator[Visited]:
+    """The pages of the site in the order of their distance; every address is asked once.
+
+    Pages that redirect to one that was read are left out. Stops without a word at `pages`; at `seconds` the
+    last entry is the address that was next, with UrlTimeout.
+    """
+    deadline_s = time.monotonic() + limits.seconds
+    waiting, seen, read = deque([(start, 0)]), {start}, 0
+    while waiting and read < limits.pages:
+        url, depth = waiting.popleft()
+        if time.monotonic() >= deadline_s:
+            yield Visited(url, error=UrlTimeout(f"Reading the site took longer than {limits.seconds:g} s."))
+            return
+        visited = _visit(visitor, url)
+        page = visited.page
+        if page is not None and page.url != url:
+            if page.url in seen or (depth and page.url.site != start.site):
+                continue
+            seen.add(page.url)
+        read += 1
+        yield visited
+        if page is not None and page.has_links and depth < limits.depth:
+            new = [link for link in links_of(page.body, page.url) if link not in seen]
+            seen.update(new)
+            waiting.extend((link, depth + 1) for link in new)
+        if waiting and read < limits.pages:
+            pause(max(PAUSE_S, visitor.robots(start).delay_s))
+
+
+def _visit(visitor: Visitor, url: Url) -> Visited:
+    try:
+        return Visited(url, page=visitor.visit(url))
+    except AppError as error:
+        return Visited(url, error=error)

@@ -1,0 +1,31 @@
+"""`footnote ingest URL`: the pages of a site, read to the end without the HTTP API."""
+
+from __future__ import annotations
+
+from app.accounts.service import local_account
+from app.collections.service import get_or_create
+from app.documents.local import Row, Submitted, Tell, document_ids_of, rows_of, run_jobs
+from app.documents.sweeping import sweep_services
+from app.services import Services
+from app.sites.crawling import CrawlLimits
+from app.sites.fetching import Fetcher
+from app.sites.service import read_site
+
+
+def ingest_site(
+    services: Services, url: str, collection: str, limits: CrawlLimits, tell: Tell, fetcher: Fetcher
+) -> list[Row]:
+    """Reads pages into a collection; one row for each address, when all of them are done.
+
+    Raises UrlInvalid; what goes wrong with a page is in its row.
+    """
+    with services.sessions.begin() as session:
+        user = local_account(session)
+        collection_id = get_or_create(session, user, collection)
+    submitted = []
+    for item in read_site(services, user, collection_id, url, limits, fetcher):
+        tell(f"{item.url}: {'fetched' if item.outcome.error is None else item.outcome.error.cause}")
+        submitted.append(Submitted(item.url, item.outcome))
+    stopwatch = run_jobs(services, document_ids_of(submitted), tell)
+    sweep_services(services)
+    return rows_of(services, submitted, stopwatch)

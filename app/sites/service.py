@@ -1,0 +1,71 @@
+"""Pages of a site become documents whose name is their address: citations show where they are from."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.accounts.types import Account
+from app.collections.service import require
+from app.documents import repository
+from app.documents.uploads import UploadOutcome, register
+from app.errors import AppError
+from app.services import Services
+from app.sites.crawling import CrawlLimits, Visited, crawl
+from app.sites.fetching import Fetcher
+from app.sites.urls import parse_url
+from app.sites.visiting import Page, Visitor
+
+
+@dataclass(frozen=True, slots=True)
+class UrlOutcome:
+    """What became of one address."""
+
+    url: str
+    outcome: UploadOutcome
+
+
+def read_site(
+    services: Services,
+    user: Account,
+    collection_id: int | None,
+    url: str,
+    limits: CrawlLimits,
+    fetcher: Fetcher,
+) -> Iterator[UrlOutcome]:
+    """Fetches and registers page after page. An address that was read before becomes a new version of its
+    document when its bytes have changed, and a duplicate when they have not.
+
+    Raises UrlInvalid or CollectionNotFound; what goes wrong with a page is in its outcome.
+    """
+    start = parse_url(url)
+    with services.sessions() as session:
+        collection_id = require(session, user, collection_id)
+    for visited in crawl(Visitor(fetcher), start, limits):
+        yield UrlOutcome(str(visited.url), _outcome(services, user, collection_id, visited))
+
+
+def _outcome(services: Services, user: Account, collection_id: int, visited: Visited) -> UploadOutcome:
+    try:
+        if visited.page is None:
+            assert visited.error is not None
+            raise visited.error
+        return _register(services, user, collection_id, visited.page)
+    except AppError as error:
+        return UploadOutcome(str(visited.url), "rejected", error=error)
+
+
+def _register(services: Services, user: Account, collection_id: int, page: Page) -> UploadOutcome:
+    staged = services.blobs.stage(io.BytesIO(page.body), services.settings.max_upload_bytes)
+    with services.sessions() as session:
+        known = repository.get_by_sha256(session, collection_id, staged.sha256)
+    return register(
+        services.sessions,
+        services.blobs,
+        user,
+        collection_id,
+        str(page.url),
+        staged,
+        on_existing="skip" if known is not None else "replace",
+    )

@@ -1,0 +1,61 @@
+"""Vectors shaped like those of text, for sizes that nobody wants to embed first.
+
+40,000 real passages of many domains, embedded by the default encoder, were compared with this mixture at the
+same size. Share of the true ten nearest when 10, 20, 30, 50% of the lists are scanned, asked by questions:
+0.961, 0.983, 0.988, 0.997; here 0.958, 0.980, 0.985, 0.994. Real recall grows with the collection; not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from retrieval.types import Vectors
+
+DIMENSION = 384
+PASSAGES_PER_TOPIC = 27
+NOISE, DECAY = 0.8, 0.4  # of a passage around its topic; of the spectrum, by the power of its rank
+BLOCK = 20_000
+
+
+class TextLike:
+    """Topics of unequal size, passages around them, a decaying spectrum turned at random."""
+
+    def __init__(self, count: int) -> None:
+        """For collections of about `count` vectors."""
+        drawn = np.random.default_rng(count)
+        spectrum = (1.0 + np.arange(DIMENSION)) ** -DECAY
+        spectrum /= np.linalg.norm(spectrum)
+        turn = np.linalg.qr(drawn.standard_normal((DIMENSION, DIMENSION)))[0]
+        self._shape = (spectrum[:, None] * turn).astype(np.float32)
+        topics = max(2, count // PASSAGES_PER_TOPIC)
+        self._topics = drawn.standard_normal((topics, DIMENSION), dtype=np.float32) @ self._shape
+        weights = (1.0 + np.arange(topics)) ** -0.5
+        self._weights = weights / weights.sum()
+
+    def draw(self, count: int, *, seed: int) -> Vectors:
+        """float32 [count, DIMENSION] of unit length; the same for the same seed."""
+        drawn = np.random.default_rng(seed)
+        topics = drawn.choice(len(self._topics), count, p=self._weights)
+        spread = NOISE * drawn.gamma(3.0, 1 / 3, (count, 1)).astype(np.float32)
+        noise = drawn.standard_normal((count, DIMENSION), dtype=np.float32) @ self._shape
+        return _unit(self._topics[topics] + spread * noise)
+
+    def blocks(self, count: int) -> Iterator[Vectors]:
+        """`count` vectors, a block at a time; seeds from 1 on, so that seed 0 is left for questions."""
+        for number, start in enumerate(range(0, count, BLOCK), start=1):
+            yield self.draw(min(BLOCK, count - start), seed=number)
+
+
+class Noise(TextLike):
+    """Directions without any structure: what no list and no code can summarise."""
+
+    def draw(self, count: int, *, seed: int) -> Vectors:
+        drawn = np.random.default_rng(seed)
+        return _unit(drawn.standard_normal((count, DIMENSION), dtype=np.float32))
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit

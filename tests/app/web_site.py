@@ -1,0 +1,67 @@
+"""A real site on loopback whose pages a test writes, and what a test's reader may reach."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+Handler = Callable[[BaseHTTPRequestHandler], None]
+
+
+@dataclass
+class WebSite:
+    """`pages` maps a path to what is sent; `asked` has every path in order."""
+
+    address: str
+    pages: dict[str, Handler] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def html(self, path: str, body: str, **headers: str) -> None:
+        self.send(path, f"<html><body>{body}</body></html>".encode(), "text/html; charset=utf-8", **headers)
+
+    def send(self, path: str, body: bytes, kind: str, status: int = 200, **headers: str) -> None:
+        def handle(request: BaseHTTPRequestHandler) -> None:
+            request.send_response(status)
+            given = {name.replace("_", "-"): value for name, value in headers.items()}
+            sent = {"Content-Type": kind, "Content-Length": str(len(body)), **given}
+            for name, value in sent.items():
+                request.send_header(name, value)
+            request.end_headers()
+            request.wfile.write(body)
+
+        self.pages[path] = handle
+
+    def redirect(self, path: str, target: str, status: int = 302) -> None:
+        self.send(path, b"", "text/html", status, Location=target)
+
+
+@contextmanager
+def serving() -> Iterator[WebSite]:
+    """A site that answers 404 until it is given pages."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            site.asked.append(self.path)
+            handle = site.pages.get(self.path)
+            try:
+                handle(self) if handle else self.send_error(404)
+            except OSError:
+                self.close_connection = True  # the reader hung up, as it should
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    server.daemon_threads = True
+    site = WebSite(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
