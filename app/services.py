@@ -35,6 +35,7 @@ class GenerateOptions:
     markers: tuple[str, ...] | None = None  # the only bracketed markers that may be written; None: any
     mask: PromptMask = "full"  # `block`: passages are read apart, and those met before are not read again
     may_refuse: bool = False  # the template's `no_answer` is a possible answer: its calibration applies
+    best_score: float | None = None  # of the passages, 0..1, which that calibration weighs
     temperature: float = 0.0  # 0 is greedy
     top_k: int = 0  # 0 is off
     top_p: float = 1.0

@@ -278,7 +278,9 @@ class DeviceGenerator(TextGenerator):
             stop=options.stop,
             seed=options.seed,
             markers=options.markers,
-            first_token_bias=self._generator.refusal_bias if options.may_refuse else None,
+            first_token_bias=self._generator.refusal_bias_at(options.best_score)
+            if options.may_refuse
+            else None,
             prompt_lookup=self._prompt_lookup_tokens,
         )
         job = self._generator.prepare(prompt, decoding)

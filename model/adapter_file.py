@@ -5,10 +5,11 @@ Its metadata names the format, the prompt template, the decoder and the tokenize
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, log
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -19,6 +20,25 @@ from model.prompt_template import PromptTemplate
 from model.weights import WeightsError
 
 FORMAT = "footnote-answerer/1"
+_EVIDENCE = "no_answer_bias_by_evidence"
+
+
+def log_odds(probability: float) -> float:
+    """Natural logarithm of p / (1 - p), for p within 0.0001 and 0.9999."""
+    p = min(max(probability, 1e-4), 1 - 1e-4)
+    return log(p / (1 - p))
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalByEvidence:
+    """What is added to the logit of a refusal's first token, by how relevant the best passage is."""
+
+    bias: float
+    slope: float  # 0 or more, a unit of log-odds
+
+    def at(self, best_score: float) -> float:
+        """For the best passage's calibrated relevance, 0..1: the better it is, the less is refused."""
+        return self.bias - self.slope * log_odds(best_score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +51,7 @@ class AnswererInfo:
     rank: int
     alpha: float
     no_answer_bias: float = 0.0  # added to the logit of a refusal's first token: calibrates refusals
+    by_evidence: RefusalByEvidence | None = None  # in its place where the best passage's score is known
 
     @property
     def scale(self) -> float:
@@ -76,6 +97,8 @@ def load_answerer(path: Path) -> tuple[dict[str, Tensor], AnswererInfo]:
 
 
 def _metadata(info: AnswererInfo) -> dict[str, str]:
+    evidence = info.by_evidence
+    more = {} if evidence is None else {_EVIDENCE: json.dumps([evidence.bias, evidence.slope])}
     return {
         "format": FORMAT,
         "template": info.template.to_json(),
@@ -84,6 +107,7 @@ def _metadata(info: AnswererInfo) -> dict[str, str]:
         "rank": str(info.rank),
         "alpha": repr(info.alpha),
         "no_answer_bias": repr(info.no_answer_bias),
+        **more,
     }
 
 
@@ -98,4 +122,15 @@ def _info(metadata: Mapping[str, str]) -> AnswererInfo:
         rank=int(rank),
         alpha=alpha,
         no_answer_bias=bias,
+        by_evidence=_by_evidence(metadata),
     )
+
+
+def _by_evidence(metadata: Mapping[str, str]) -> RefusalByEvidence | None:
+    """None in files that were written before there was such a calibration."""
+    if _EVIDENCE not in metadata:
+        return None
+    bias, slope = map(float, json.loads(metadata[_EVIDENCE]))
+    if not (isfinite(bias) and isfinite(slope) and slope >= 0):
+        raise ValueError(f"{_EVIDENCE} {bias}, {slope}")
+    return RefusalByEvidence(bias, slope)

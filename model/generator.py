@@ -94,6 +94,7 @@ class Generator:
         self.tokenizer = tokenizer
         self.template: PromptTemplate | None = answerer.template if answerer else None
         self.refusal_bias = refusal_bias(answerer, tokenizer) if answerer else None  # for first_token_bias
+        self._by_evidence = answerer.by_evidence if answerer else None
         self.context_tokens = min(context_tokens, decoder.config.max_tokens)
         # Every running sequence, and every beam, may leave most of its last block empty.
         spare_tokens = max(MAX_RUNNING, MAX_BEAMS) * BLOCK_TOKENS
@@ -159,6 +160,12 @@ class Generator:
             return ["".join(piece.text for piece in pieces) for pieces in answers]
         jobs = [self.prepare(prompt, options) for prompt in prompts]
         return ["".join(piece.text for piece in received.put_aside) for received in self._finished(jobs)]
+
+    def refusal_bias_at(self, best_score: float | None) -> tuple[int, float] | None:
+        """`refusal_bias` under the best passage's relevance 0..1, if it is known and was calibrated."""
+        if self.refusal_bias is None or best_score is None or self._by_evidence is None:
+            return self.refusal_bias
+        return self.refusal_bias[0], self._by_evidence.at(best_score)
 
     def logprobs(self, prompt: Prompt, tokens: Sequence[int]) -> list[float]:
         """Natural logarithms of the model's own probability of each of these tokens behind the prompt.

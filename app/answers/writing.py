@@ -55,6 +55,9 @@ def write(services: Services, draft: Draft, cancelled: Callable[[], bool]) -> It
         markers=draft.prompt.markers,
         mask=services.settings.passage_mask,
         may_refuse=draft.prompt.no_answer is not None,
+        best_score=max(
+            (each.score for each in draft.prompt.passages if each.score is not None), default=None
+        ),
     )
     chunk_ids = tuple(passage.chunk.chunk_id for passage in draft.prompt.passages)
     generation = Generation(draft.prompt.segments, options, chunk_ids)

@@ -241,7 +241,8 @@ def train(
         "near_duplicates_dropped": dropped,
     }
     log.info("measured; %s", results)
-    write_verifier_card(out, data, command, base, recipe, progress, results)
+    started_from = resolve_verifier(base).sha256 if is_verifier else None
+    write_verifier_card(out, data, command, base, recipe, progress, results, started_from)
     return results
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers.processors import TemplateProcessing
 
-from model.adapter_file import AnswererInfo, _metadata, load_answerer, save_answerer
+from model.adapter_file import AnswererInfo, RefusalByEvidence, _metadata, load_answerer, save_answerer
 from model.answerer import Answerer, AnswererMismatch
 from model.decoder_tokenizer import load_tokenizer_folder
 from model.generator import DecodingOptions, Generator, Segments
@@ -118,6 +118,7 @@ def test_an_absent_adapter_is_named(card, tmp_path):
         ({"rank": "4"}, "another rank than 4"),
         ({"rank": "0"}, "metadata that cannot be used: rank 0"),
         ({"alpha": "nan"}, "metadata that cannot be used"),
+        ({"no_answer_bias_by_evidence": "[0.5, -1.0]"}, "metadata that cannot be used: no_answer_bias_by"),
         ({"base_sha256": None}, "metadata that cannot be used: 'base_sha256'"),
     ],
 )
@@ -155,13 +156,28 @@ def test_segments_are_tokenised_one_by_one(saved, card):
     ids = [BEGIN, *(token for text in texts for token in tokenizer.encode(text, begin=False))]
     assert tokenizer.encode_segments(Segments(texts)).all == ids
     options = DecodingOptions(6)
-    assert list(generator.generate(Segments(texts), options)) == list(generator.generate(ids, options))
+    in_parts, at_once = (list(generator.generate(prompt, options)) for prompt in (Segments(texts), ids))
+    assert [piece.token_id for piece in in_parts] == [piece.token_id for piece in at_once]
 
 
 def test_the_tokenizers_id_follows_its_vocabulary():
     tokenizer, same, other = byte_tokenizer(), byte_tokenizer(), byte_tokenizer()
     other._tokenizer.add_tokens(["footnote"])
     assert tokenizer.id == same.id != other.id
+
+
+def test_the_better_the_evidence_the_less_is_refused(tmp_path, trained, card):
+    known = {"base_sha256": card.sha256, "tokenizer_sha256": tiny_tokenizer_id(card)}
+    calibrated = replace(INFO, by_evidence=RefusalByEvidence(-1.0, 0.5), **known)
+    save_answerer(tmp_path / ANSWERER_FILE, lora_tensors(trained), calibrated)
+    assert load_answerer(tmp_path / ANSWERER_FILE)[1] == calibrated
+    generator = load(card, str(tmp_path))
+    token = generator.refusal_bias[0]
+    assert generator.refusal_bias_at(None) == (token, INFO.no_answer_bias)
+    assert generator.refusal_bias_at(0.5) == (token, -1.0)
+    at = [generator.refusal_bias_at(score)[1] for score in (0.0, 0.01, 0.5, 0.99, 1.0)]
+    assert at == sorted(at, reverse=True)
+    assert at[0] == pytest.approx(-1.0 + 0.5 * 9.21, abs=0.01)  # nothing is certain beyond 0.0001
 
 
 @pytest.mark.parametrize("beams", [1, 2])

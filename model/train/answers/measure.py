@@ -19,6 +19,7 @@ from typing import Any, get_args
 from model.decoder_tokenizer import PromptMask
 from model.device import set_threads
 from model.generator import Generator
+from model.native.decoder import Decode
 from model.registry import GEMMA_PACKAGE, resolve_encoder
 from model.tokenizer import EncoderTokenizer
 from model.train.answers.chunk_index import ChunkIndex
@@ -141,6 +142,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--models", type=Path, default=Path("data/models"), help="where the decoder is unpacked"
     )
+    parser.add_argument(
+        "--decode", choices=get_args(Decode), default="auto", help="who computes: native steps or plain torch"
+    )
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     return parser.parse_args(arguments)
 
@@ -151,7 +155,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     set_threads(chosen.threads)
     answerer = None if chosen.answerer == "none" else chosen.answerer
-    generator = Generator.load(chosen.decoder, models_folder=chosen.models, answerer=answerer)
+    generator = Generator.load(
+        chosen.decoder, models_folder=chosen.models, answerer=answerer, decode=chosen.decode
+    )
     rows, seconds = measure(_bench(chosen, generator), chosen.tasks)
     print(table(rows))
     if chosen.json is not None:

@@ -50,8 +50,12 @@ def write_verifier_card(
     recipe: Any,
     progress: Progress,
     results: dict[str, Any],
+    went_on_from_sha256: str | None,
 ) -> None:
-    """Write the three files into `out`; `results` holds the figures of `dev` and `test`."""
+    """Write the three files into `out`; `results` holds the figures of `dev` and `test`.
+
+    `went_on_from_sha256` is the file's of the verifier that training started from, if it was one.
+    """
     card = {
         "model": "footnote-verifier",
         "licence": LICENCE,
@@ -65,6 +69,7 @@ def write_verifier_card(
         "shares": SHARES,
         "data_sha256": {name: sha256_of(data / name) for name in (*FILES, *JUDGED_FILES)},
         "weights_sha256": sha256_of(out / VERIFIER_FILE),
+        "went_on_from_sha256": went_on_from_sha256,
         "results": results,
     }
     (out / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
