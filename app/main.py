@@ -29,6 +29,7 @@ from app.gate.endpoints import router as gate
 from app.jobs.endpoints import router as jobs
 from app.metrics import Metrics
 from app.middleware import ObserveRequests
+from app.overview.endpoints import router as overview
 from app.query_guard import refuse_unknown_query
 from app.services import Services
 from app.settings import Settings
@@ -86,6 +87,7 @@ def create_app(settings: Settings, build: Callable[[Settings], Services]) -> Fas
         evals,
         eval_sets,
         eval_cases,
+        overview,
         health.router,
     ):
         app.include_router(router)

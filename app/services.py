@@ -141,6 +141,17 @@ class LargerGenerator:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a person may want to know about a network in use."""
+
+    kind: str  # encoder, reranker, verifier, decoder, answerer
+    id: str
+    licence: str
+    source: str  # where the weights come from
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Models:
     """Every network of the service."""
 
@@ -154,6 +165,7 @@ class Models:
     arithmetic: Mapping[str, str] = field(default_factory=dict)  # dtype, device, decode, ...
     generation_state: Callable[[], GenerationState] | None = None  # None: the generator keeps no such counts
     larger: LargerGenerator | None = None
+    cards: Callable[[], Sequence[ModelFacts]] = field(default=tuple)  # may read whole weight files
     close: Callable[[], None] = field(default=lambda: None)
 
     def writer(self, name: GeneratorName) -> TextGenerator:

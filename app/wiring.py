@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,7 @@ from app.services import (
     GenerationState,
     IngestModels,
     LargerGenerator,
+    ModelFacts,
     Models,
     PromptMask,
     Services,
@@ -104,6 +106,7 @@ def build_models(settings: Settings) -> Models:
         if len(on_device) > 1
         else None,
         generation_state=lambda: _sum_of([each.state() for each in on_device]),
+        cards=cache(lambda: model_facts(settings)),
         close=worker.close,
     )
 
@@ -120,6 +123,19 @@ def model_cards(settings: Settings) -> list[ModelCard]:
         *(resolve_decoder(name, models_folder=models_folder(settings)) for name, _ in named),
         *(resolve_answerer(name) for _, name in named if name != "none"),
     ]
+
+
+def model_facts(settings: Settings) -> tuple[ModelFacts, ...]:
+    """The same for the Settings page, with the size of the weights on disk."""
+    return tuple(
+        ModelFacts(card.kind, card.id, card.licence, card.source, _size_bytes(card.path))
+        for card in model_cards(settings)
+    )
+
+
+def _size_bytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def train_network(network: Literal["reranker", "answerer", "verifier"], arguments: Sequence[str]) -> None:

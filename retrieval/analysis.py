@@ -50,6 +50,13 @@ def analyze(text: str) -> list[str]:
     return terms
 
 
+def matched_words(question: str, passage: str) -> list[str]:
+    """Words of the question whose terms the passage holds, as they were typed, in order, once each."""
+    terms = set(analyze(passage))
+    words = (match[0] for match in re.finditer(r"\w+", question))
+    return list(dict.fromkeys(word for word in words if terms & set(analyze(word))))
+
+
 def _fold(text: str) -> str:
     """Case, compatibility forms and Latin accents removed; NFC again, so Hangul and kana are whole."""
     if text.isascii():

@@ -15,6 +15,7 @@ from retrieval.types import (
     Encode,
     Hit,
     LoadChunks,
+    Ranks,
     ScoredId,
     ScorePairs,
     SearchConfig,
@@ -85,6 +86,7 @@ class Searcher:
     ) -> list[Hit]:
         """Carried and fused ids with their chunks; one that was deleted a moment ago is left out."""
         by_fused, by_dense, by_bm25 = _scores(fused), _scores(dense), _scores(bm25)
+        ranks = [_ranks(ranking) for ranking in (dense, bm25, fused)]
         ids = list(dict.fromkeys((*carried, *by_fused)))
         chunks = self._load_chunks(ids)
         return [
@@ -94,6 +96,7 @@ class Searcher:
                 bm25=by_bm25.get(chunk_id),
                 fused=by_fused.get(chunk_id, 0.0),
                 rerank=None,
+                ranks=Ranks(*(rank.get(chunk_id) for rank in ranks)),
                 carried=chunk_id in carried,
             )
             for chunk_id in ids
@@ -112,6 +115,10 @@ def _visible(chunk: Chunk, access: AccessFilter) -> bool:
 
 def _scores(ranking: Sequence[ScoredId]) -> dict[int, float]:
     return {hit.chunk_id: hit.score for hit in ranking}
+
+
+def _ranks(ranking: Sequence[ScoredId]) -> dict[int, int]:
+    return {hit.chunk_id: rank for rank, hit in enumerate(ranking, start=1)}
 
 
 @contextmanager

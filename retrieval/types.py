@@ -83,6 +83,15 @@ class ScoredId:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranks:
+    """Where a passage stood in each ranking, from 1; None where that ranking did not hold it."""
+
+    dense: int | None = None
+    bm25: int | None = None
+    fused: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A passage with every score that led to its rank; None where that stage did not see it."""
 
@@ -91,6 +100,7 @@ class Hit:
     bm25: float | None
     fused: float  # reciprocal rank fusion
     rerank: float | None  # calibrated probability of relevance, 0..1
+    ranks: Ranks = Ranks()
     carried: bool = False  # a candidate because the last answer cited it, whether or not it was found again
 
 

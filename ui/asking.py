@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,4 +14,4 @@ class Asking:
     replaces: int | None = None  # message id; it and what follows it leave the conversation
     standalone_question: str | None = None  # the person's words in place of the automatic rewrite
     weak_evidence: bool = False  # answer although the evidence is weak
-    config: dict[str, float] = field(default_factory=dict)  # changes to the search configuration
+    configuration: str | None = None  # a saved one; none: the one in force

@@ -19,11 +19,14 @@ from ui.schemas import (
     AskSources,
     AskToken,
     Collection,
+    Configurations,
     Conversation,
     ConversationSummary,
     Document,
     DocumentList,
     Failure,
+    Gate,
+    Overview,
     Read,
     SearchResult,
     Share,
@@ -124,9 +127,29 @@ class Client:
 
     # Questions
 
-    def search(self, question: str, collection_ids: Sequence[int]) -> SearchResult:
-        body = {"question": question, **scope(collection_ids)}
+    def search(
+        self, question: str, collection_ids: Sequence[int], config: dict[str, float] | None = None
+    ) -> SearchResult:
+        body = {"question": question, **scope(collection_ids), "config": config or {}}
         return SearchResult.model_validate_json(self._send("POST", "/v1/search", json=body).content)
+
+    def configurations(self) -> Configurations:
+        return Configurations.model_validate_json(self._send("GET", "/v1/configurations").content)
+
+    def save_configuration(self, name: str, config: dict[str, float]) -> None:
+        self._send("POST", "/v1/configurations", json={"name": name, "config": config})
+
+    def overview(self) -> Overview:
+        """Models, settings and speed of the service."""
+        return Overview.model_validate_json(self._send("GET", "/v1/overview").content)
+
+    def gate(self, collection_id: int) -> Gate:
+        response = self._send("GET", f"/v1/collections/{collection_id}/gate")
+        return Gate.model_validate_json(response.content)
+
+    def set_threshold(self, collection_id: int, threshold: float | None) -> None:
+        """The collection's own threshold, or the default again."""
+        self._send("PUT", f"/v1/collections/{collection_id}/gate", json={"threshold": threshold})
 
     def ask(self, asking: Asking, *, conversation_id: int | None) -> Iterator[AskEvent]:
         """Sends the question at once; then its events as they arrive, `AskDone` last.
@@ -138,7 +161,7 @@ class Client:
             conversation_id=conversation_id,
             replaces_message_id=asking.replaces,
             standalone_question=asking.standalone_question,
-            config=asking.config or None,
+            configuration=asking.configuration,
             weak_evidence="answer" if asking.weak_evidence else None,
         )
         return self._events("POST", "/v1/ask", json=body)

@@ -36,7 +36,8 @@ def pending_answer(client: Client, message: Answer) -> None:
 def follow(client: Client, events: Iterable[AskEvent], on_started: OnStarted) -> None:
     """Draws events until the last one. Whatever interrupts this, the service writes on."""
     with st.chat_message("assistant", avatar=FOOTNOTE):
-        header, found, words = st.container(), st.empty(), st.empty()
+        header, found = st.container(), st.empty()
+        words = st.container(key="writing").empty()
         found.status("Searching your documents")
         text = ""
         for batch in batches(events):

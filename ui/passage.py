@@ -8,7 +8,7 @@ import streamlit as st
 
 from ui.client import ApiError, Client
 from ui.footnotes import without_markers
-from ui.schemas import Answer, Citation, Source
+from ui.schemas import Answer, Citation, Hit, Source
 from ui.text import escape_markdown, place
 from ui.verdicts import VERDICTS
 from ui.views import passage, show_failure
@@ -51,6 +51,18 @@ def panel(answer: Answer, first: int, picture: Picture) -> None:
         passage_text(citation, source)
 
 
+def open_hit(client: Client, hit: Hit) -> None:
+    """Opens a passage that search found."""
+    st.dialog("Where this stands", width="medium", position="right")(hit_panel)(client, hit)
+
+
+def hit_panel(client: Client, hit: Hit) -> None:
+    """The passage on its page, or as text."""
+    st.markdown(f"**{escape_markdown(place(hit.file_name, hit.page))}**")
+    if hit.page is None or not picture_of(client, hit, hit.page):
+        passage(hit.text, 0, len(hit.text))
+
+
 def chosen(answer: Answer, first: int) -> int:
     """The footnote to show: the one that was clicked, or another chosen in the panel."""
     if len(answer.citations) == 1:
@@ -76,18 +88,21 @@ def verdict_badge(citation: Citation) -> None:
 
 def page_picture(client: Client, citation: Citation) -> bool:
     """Shows the page with the evidence marked; False where the document has no picture of its pages."""
-    if citation.page is None:
-        return False
+    return citation.page is not None and picture_of(client, citation, citation.page)
+
+
+def picture_of(client: Client, span: Citation | Source, page: int) -> bool:
+    """The words, then their page with them marked; False, and perhaps why, where there is no picture."""
     try:
-        image = client.page_image(citation.document_id, citation.page, citation.start, citation.end)
+        image = client.page_image(span.document_id, page, span.start, span.end)
     except ApiError as error:
         if error.failure.code == "document_not_found":
             st.info("This document has been deleted. The footnote keeps the words it quoted.")
         elif error.failure.code != "page_image_unavailable":
             show_failure(error.failure)
         return False
-    passage(citation.text)  # on a phone the page is too small to read at first sight
-    st.image(image, width="stretch", alt=f"Page {citation.page} with the passage marked")
+    passage(span.text)  # on a phone the page is too small to read at first sight
+    st.image(image, width="stretch", alt=f"Page {page} with the passage marked")
     return True
 
 

@@ -151,8 +151,18 @@ class Scores(BaseModel):
     rerank: float | None
 
 
+class RanksOut(BaseModel):
+    """Where the passage stood in each ranking, from 1; null where that ranking did not hold it."""
+
+    dense: int | None
+    bm25: int | None
+    fused: int | None
+
+
 class HitOut(PassageOut):
     scores: Scores
+    ranks: RanksOut
+    matched: list[str] = Field(description="Words of the question that the passage holds, in any form.")
 
 
 class Evidence(BaseModel):

@@ -22,12 +22,14 @@ from app.answers.schemas import (
     Evidence,
     Feedback,
     HitOut,
+    RanksOut,
     Scores,
     SearchResponse,
     SourceOut,
 )
 from app.answers.types import Passage
 from app.tables import CitationRow, Message
+from retrieval.analysis import matched_words
 from retrieval.types import Hit, SearchResult
 
 
@@ -78,13 +80,18 @@ def search_out(question: str, result: SearchResult) -> SearchResponse:
     """Hits with the score of every stage."""
     return SearchResponse(
         question=question,
-        hits=[_hit_out(number, hit) for number, hit in enumerate(result.hits, start=1)],
+        hits=[_hit_out(number, hit, question) for number, hit in enumerate(result.hits, start=1)],
         evidence=Evidence(best=result.best_score, threshold=result.threshold, enough=result.enough_evidence),
         timings_ms=result.timings_ms,
     )
 
 
-def _hit_out(number: int, hit: Hit) -> HitOut:
+def _hit_out(number: int, hit: Hit, question: str) -> HitOut:
     row = passage_row(Passage(number, hit.chunk, hit.rerank))
     row.pop("score")
-    return HitOut(**row, scores=Scores(dense=hit.dense, bm25=hit.bm25, fused=hit.fused, rerank=hit.rerank))
+    return HitOut(
+        **row,
+        scores=Scores(dense=hit.dense, bm25=hit.bm25, fused=hit.fused, rerank=hit.rerank),
+        ranks=RanksOut(dense=hit.ranks.dense, bm25=hit.ranks.bm25, fused=hit.ranks.fused),
+        matched=matched_words(question, hit.chunk.text),
+    )

@@ -14,6 +14,14 @@ from pydantic import BaseModel, ConfigDict
 from tests.ui.canned import canned_answer
 from tests.ui.fake_state import FakeState, refused
 
+VALUES = {
+    "dense_k": 50,
+    "bm25_k": 50,
+    "rrf_k": 60,
+    "rerank_k": 24,
+    "top_k": 5,
+    "evidence_threshold": 0.5,
+}
 OVERLOADED = {
     "code": "overloaded",
     "stage": "request",
@@ -51,26 +59,46 @@ class FromMessage(Strict):
     answerable: bool | None = None
 
 
+class Named(Strict):
+    name: str
+    config: dict[str, float]
+
+
 class Title(Strict):
     title: str
 
 
 def add_questions(app: FastAPI, state: FakeState) -> None:
-    add_search(app)
+    add_search(app, state)
     add_answers(app, state)
     add_messages(app, state)
     add_conversations(app, state)
     add_links(app, state)
 
 
-def add_search(app: FastAPI) -> None:
+def add_search(app: FastAPI, state: FakeState) -> None:
+    @app.get("/v1/configurations")
+    def configurations() -> Any:
+        items = [
+            {"id": index, "name": name, "config": VALUES | config, "in_force": False}
+            for index, (name, config) in enumerate(state.configurations.items(), start=1)
+        ]
+        return {"in_force": "settings", "settings": VALUES, "items": items}
+
+    @app.post("/v1/configurations", status_code=201)
+    def save(body: Named) -> Any:
+        state.configurations[body.name] = body.config
+        return {}
+
     @app.post("/v1/search")
     def search(body: Question) -> Any:
+        state.configs.append(body.config)
         answer = canned_answer(body.question, 0, 0, 1)
         scores = {"dense": 0.61, "bm25": None, "fused": 0.0325}
         hits = [
             {key: each[key] for key in each if key != "score"}
             | {"scores": scores | {"rerank": each["score"]}}
+            | {"ranks": {"dense": 3, "bm25": None, "fused": 2}, "matched": ["leave"]}
             for each in found(answer)
         ]
         best = max((each["score"] for each in found(answer)), default=None)

@@ -53,6 +53,9 @@ class FakeState:
     titles: dict[int, str] = field(default_factory=dict)
     links: dict[int, str] = field(default_factory=dict)  # tokens by conversation
     eval_cases: list[dict[str, Any]] = field(default_factory=list)
+    configurations: dict[str, dict[str, float]] = field(default_factory=dict)
+    configs: list[dict[str, float]] = field(default_factory=list)  # of every search
+    thresholds: dict[int, float | None] = field(default_factory=dict)
     cancelled: set[int] = field(default_factory=set)
     resume: threading.Event = field(default_factory=threading.Event)  # lets a "slow" answer go on
     requests: list[tuple[str, str]] = field(default_factory=list)

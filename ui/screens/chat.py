@@ -9,6 +9,7 @@ import streamlit as st
 
 from ui.asking import Asking
 from ui.client import ApiError, Client
+from ui.configuration import chosen_configuration, configuration_choice
 from ui.conversation_menu import conversation_list
 from ui.live import answer_live, pending_answer
 from ui.passage import open_citation
@@ -30,6 +31,7 @@ from ui.views import chosen_collections, collection_filter, failures_shown, show
 # Query parameter and session key: the address survives a reload, the session a change of page.
 CONVERSATION = "conversation"
 COLLECTIONS = "ask-in"
+CONFIGURATION = "ask-with"
 TURNS_SHOWN = 20  # of a long conversation; each turn costs time whenever the page is drawn
 
 
@@ -42,6 +44,7 @@ def page() -> None:
     messages = load_messages(client, conversation_id)
     with st.sidebar, failures_shown():
         collection_filter(client, key=COLLECTIONS)
+        configuration_choice(client, key=CONFIGURATION)
         conversation_list(client, conversation_id, remember, start_new)
     if asking is None:
         show_messages(client, messages, follow=True)
@@ -60,11 +63,12 @@ def asked(typed: str | None) -> Asking | None:
     """What to ask in this run: what was typed, or what a button of the last run wants asked."""
     wanted: Asking | None = st.session_state.pop(ASK_NEXT, None)
     collection_ids = tuple(chosen_collections(COLLECTIONS))
+    configuration = chosen_configuration(CONFIGURATION)
     if typed:
-        return Asking(typed, collection_ids)
+        return Asking(typed, collection_ids, configuration=configuration)
     if wanted is None:
         return None
-    return replace(wanted, collection_ids=collection_ids)
+    return replace(wanted, collection_ids=collection_ids, configuration=configuration)
 
 
 def send(client: Client, asking: Asking | None, conversation_id: int | None) -> Iterator[AskEvent] | ApiError:
