@@ -43,6 +43,8 @@ def check_notes(answer: Answer) -> None:
     for removed in answer.removed_claims:
         words = f"Left out, because no passage supports it: {removed.text}"
         st.markdown(f":orange[:material/remove_circle: {escape_markdown(words)}]")
+    if answer.basis is not None:
+        st.caption(escape_markdown(answer.basis.note))
     if answer.coverage is not None:
         st.caption(", ".join(coverage_parts(answer.coverage)))
 

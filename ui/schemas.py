@@ -292,6 +292,13 @@ class Feedback(Read):
     comment: str | None = None
 
 
+class Basis(Read):
+    """What an answer about a whole corpus rests on."""
+
+    method: str
+    note: str
+
+
 class Answer(Read):
     message_id: int
     conversation_id: int
@@ -309,6 +316,7 @@ class Answer(Read):
     removed_claims: list[RemovedClaim] = []
     quotes: list[Quote] = []
     coverage: Coverage | None = None
+    basis: Basis | None = None
     timings_ms: dict[str, float] = {}
     feedback: Feedback | None = None
     replaces_message_id: int | None = None

@@ -230,6 +230,16 @@ class Feedback(BaseModel):
     comment: str | None = None
 
 
+class BasisOut(BaseModel):
+    """What an answer about a whole corpus rests on."""
+
+    kind: Literal["summarise", "list", "compare", "count"]
+    method: Literal["rows", "words", "documents", "passages"] = Field(
+        description="Computed over rows or words, documents asked one by one, or only the best passages."
+    )
+    note: str
+
+
 class Answer(BaseModel):
     """A question with its answer, its footnotes, what was checked, and every passage that was found."""
 
@@ -252,6 +262,7 @@ class Answer(BaseModel):
     sources: list[SourceOut] = Field(description="The passages that are cited.")
     also_retrieved: list[SourceOut] = Field(description="The passages that were found and are not cited.")
     coverage: CoverageOut | None
+    basis: BasisOut | None = Field(description="Of an answer about a whole corpus; null for others.")
     timings_ms: dict[str, float]
     tokens: dict[str, int]
     error: ErrorOut | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy.orm import Session
@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from app.accounts.service import local_account
 from app.answers import repository
 from app.answers.checking import ground
+from app.answers.corpus_plan import CorpusPlan, partial_basis, plan_corpus
+from app.answers.corpus_writing import write_corpus
 from app.answers.decision import Signals, decide
 from app.answers.refusing import why_not_found
 from app.answers.rewrite import standalone_question
@@ -18,10 +20,10 @@ from app.answers.scope_report import coverage
 from app.answers.search import find, scope
 from app.answers.timing import timed
 from app.answers.tracing import trace_of
-from app.answers.types import Command, Draft, numbered
+from app.answers.types import Basis, Command, Draft, numbered
 from app.answers.writing import pack_prompt, write
 from app.services import Services
-from retrieval.types import AccessFilter, SearchResult
+from retrieval.types import AccessFilter, Hit, SearchResult
 
 EventName = Literal["question", "sources", "token", "stored"]
 
@@ -43,20 +45,69 @@ def answer(services: Services, command: Command, cancelled: Callable[[], bool]) 
             rewrite(services, session, draft, command)
             yield Event("question", _question(draft))
             access, result = search(services, session, draft, command)
-        signals = Signals.before_writing(result, command)
-        draft.refused_for = decide(signals)
-        if draft.refused_for is None:
-            pack_prompt(services, draft, result.hits)
-        yield Event("sources", _sources(draft, result))
-        if draft.refused_for is None:
-            for text in write(services, draft, cancelled):
-                yield Event("token", {"text": text})
-            ground(services, draft)
-            draft.refused_for = decide(signals.after_checking(draft))
+            plan = _plan(services, session, draft, command, access)
+        if plan is None:
+            yield from _from_passages(services, draft, command, result, cancelled)
+            draft.basis = _partial(services, draft, access)
+        else:
+            yield from _from_corpus(services, draft, plan, result, cancelled)
         finish(services, draft, command, access, result, cancelled)
     with services.sessions.begin() as session:
         repository.store(session, draft, trace_of(services, draft, result, command))
     yield Event("stored", {})
+
+
+def _from_passages(
+    services: Services, draft: Draft, command: Command, result: SearchResult, cancelled: Callable[[], bool]
+) -> Iterator[Event]:
+    """Gate, pack, generate, check: the answer that the best passages give."""
+    signals = Signals.before_writing(result, command)
+    draft.refused_for = decide(signals)
+    if draft.refused_for is None:
+        pack_prompt(services, draft, result.hits)
+    yield Event("sources", _sources(draft, result))
+    if draft.refused_for is None:
+        for text in write(services, draft, cancelled):
+            yield Event("token", {"text": text})
+        ground(services, draft)
+        draft.refused_for = decide(signals.after_checking(draft))
+
+
+def _from_corpus(
+    services: Services, draft: Draft, plan: CorpusPlan, result: SearchResult, cancelled: Callable[[], bool]
+) -> Iterator[Event]:
+    """Rows computed, or documents asked one by one; it grows line by line."""
+    draft.closest, draft.basis = plan.passages, plan.basis
+    yield Event("sources", _sources(draft, result))
+    for text in write_corpus(services, draft, plan, cancelled):
+        yield Event("token", {"text": text})
+    draft.refused_for = None if draft.answer else "no_answer_found"
+
+
+def _plan(
+    services: Services, session: Session, draft: Draft, command: Command, access: AccessFilter
+) -> CorpusPlan | None:
+    """How a question about everything is answered; None for an ordinary question.
+
+    Where documents are to be asked, as many passages are found as the reranker reads, and those
+    that are no evidence are left out.
+    """
+    user = local_account(session)
+    config = replace(command.config, top_k=command.config.rerank_k)
+
+    def search_wider(question: str) -> list[Hit]:
+        hits = find(services, session, user, question, access, config).hits
+        return [hit for hit in hits if (hit.rerank or 0.0) >= config.evidence_threshold]
+
+    return plan_corpus(session, user, draft.standalone_question, access, search_wider)
+
+
+def _partial(services: Services, draft: Draft, access: AccessFilter) -> Basis | None:
+    """Says of an answer to a question about everything how little of it was read."""
+    if draft.prompt is None:
+        return None
+    with services.sessions() as session:
+        return partial_basis(session, draft.standalone_question, access, len(draft.prompt.passages))
 
 
 def rewrite(services: Services, session: Session, draft: Draft, command: Command) -> None:
@@ -94,7 +145,7 @@ def finish(
     cancelled: Callable[[], bool],
 ) -> None:
     """How the answer ended, and for a refusal why."""
-    if draft.prompt is not None and cancelled():
+    if (draft.prompt is not None or draft.basis is not None) and cancelled():
         draft.state = "cancelled"
     elif draft.refused_for is None:
         draft.state = "answered"

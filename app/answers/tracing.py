@@ -41,6 +41,7 @@ def trace_of(services: Services, draft: Draft, result: SearchResult, command: Co
         "passages": [_passage(passage) for passage in draft.prompt.passages] if draft.prompt else [],
         "withheld": list(draft.prompt.withheld) if draft.prompt else [],
         "template": template_id(models.writer(draft.route.generator).template),
+        "basis": asdict(draft.basis) if draft.basis else None,
         "arithmetic": dict(models.arithmetic),
         "left_out": [passage.chunk.chunk_id for passage in draft.prompt.left_out] if draft.prompt else [],
         "retrieved": [

@@ -219,6 +219,15 @@ def numbered(hits: Sequence[Hit], first: int = 1) -> tuple[Passage, ...]:
     return tuple(Passage(number, hit.chunk, hit.rerank) for number, hit in enumerate(hits, start=first))
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What an answer about a whole corpus rests on, for people and for programs."""
+
+    kind: Literal["summarise", "list", "compare", "count"]
+    method: Literal["rows", "words", "documents", "passages"]  # the last: an ordinary answer
+    note: str
+
+
 @dataclass(slots=True)
 class Draft:
     """An answer in the making; stored whole in one transaction at the end."""
@@ -241,6 +250,7 @@ class Draft:
     grounding: GroundingState | None = None
     coverage: Coverage | None = None
     weak_evidence: bool = False  # written although it might be a refusal, because that was asked for
+    basis: Basis | None = None  # of an answer about a whole corpus
     generations: list[Generation] = field(default_factory=list)  # every run of the decoder for the answer
     wanted_generator: GeneratorChoice = "auto"
     route: Route = Route()

@@ -16,6 +16,7 @@ from app.answers.check_schemas import (
 from app.answers.repository import passage_row
 from app.answers.schemas import (
     Answer,
+    BasisOut,
     CitationOut,
     CitedDocumentOut,
     ErrorOut,
@@ -57,6 +58,7 @@ def answer_out(message: Message, citations: Sequence[CitationRow]) -> Answer:
         sources=[source for source in found if source.number in cited],
         also_retrieved=[source for source in found if source.number not in cited],
         coverage=CoverageOut(**message.coverage) if message.coverage else None,
+        basis=BasisOut(**trace["basis"]) if trace.get("basis") else None,
         timings_ms=trace.get("timings_ms", {}),
         tokens=trace.get("tokens", {}),
         error=ErrorOut(**{name: message.error[name] for name in ErrorOut.model_fields})

@@ -1,0 +1,270 @@
+"""How a question about a whole corpus will be answered, before a word is written.
+
+Rows and words are computed here, exactly and at once. Documents are only chosen: they are asked one by one
+while the answer is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from app.accounts.types import Account
+from app.answers import corpus_sources as sources
+from app.answers.corpus_kind import Kind, corpus_kind, counts_documents, mentioned, topic
+from app.answers.stored_tables import Row, Table, number, tables_of
+from app.answers.table_question import RowQuestion, row_question
+from app.answers.types import Basis, Passage
+from app.answers.words import content_words
+from app.tables import Document
+from retrieval.types import AccessFilter, Chunk, Hit
+
+Find = Callable[[str], Sequence[Hit]]
+MAP_DOCUMENTS = 8  # asked for one answer
+PASSAGES_A_DOCUMENT = 2
+OPENING_PASSAGES = 4  # of a document that is summarised as a whole
+CITED_ROWS = 10
+LISTED = 50
+_ROW_WORDS = re.compile(
+    r"\b(?:how many|number of|count|average|mean|sum|total|highest|largest|greatest|biggest|most|lowest"
+    r"|smallest|least|fewest|list|which|name all)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Characters of a document's text that a computed line rests on."""
+
+    passage: Passage
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A computed line of an answer."""
+
+    text: str
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A document that will be asked, with the passages that it will be asked on."""
+
+    document_id: int
+    file_name: str
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusPlan:
+    """Lines that are computed, or documents to ask."""
+
+    kind: Kind
+    basis: Basis
+    passages: tuple[Passage, ...]  # every passage that can be cited, under its number
+    lines: tuple[Line, ...] = ()
+    asked: tuple[Asked, ...] = ()
+    topic: str | None = None  # of a summary; None: everything
+
+
+def plan_corpus(
+    session: Session, user: Account, question: str, access: AccessFilter, find: Find
+) -> CorpusPlan | None:
+    """The plan for a question about rows or about the whole corpus; None for an ordinary question.
+
+    `find` is asked for more passages than an ordinary answer needs, and only where documents are to be asked.
+    """
+    kind = corpus_kind(question)
+    if kind is None and not _ROW_WORDS.search(question):
+        return None
+    documents = sources.ready_documents(session, access)
+    computed = _over_rows(session, user, question, documents)
+    if computed is None and kind is not None and (words := mentioned(question)):
+        computed = _over_words(session, user, words, kind, documents)
+    if computed is None and kind == "count" and counts_documents(question):
+        computed = _count_documents(documents)
+    if computed is not None or kind in (None, "count"):
+        return computed
+    return _over_documents(session, user, question, kind, documents, find)
+
+
+def partial_basis(session: Session, question: str, access: AccessFilter, read: int) -> Basis | None:
+    """What an ordinary answer to a question about the whole corpus rests on; None for other questions."""
+    kind = corpus_kind(question)
+    if kind is None:
+        return None
+    documents = sources.ready_documents(session, access)
+    total = sources.count_passages(session, documents)
+    rest = ": the others were not read for this answer" if total > read else ""
+    note = f"Based on {read} of {total} passages{rest}."
+    return Basis(kind, "passages", note)
+
+
+def _over_rows(
+    session: Session, user: Account, question: str, documents: Sequence[Document]
+) -> CorpusPlan | None:
+    """Exact figures over the rows of every table that accounts for the whole question."""
+    lines: list[Line] = []
+    known: dict[int, Passage] = {}
+    notes = []
+    operation = None
+    for document in [each for each in documents if sources.is_table(each)][: sources.MOST_TABLES]:
+        for table in tables_of(document.id, document.file_name, sources.text_of(session, document)):
+            asked = row_question(question, table)
+            if asked is None:
+                continue
+            operation = asked.operation
+            rows = asked.matching(table)
+            shown = _shown(rows, asked)
+            places = [row.start for row in shown[:LISTED]]
+            chunks = sources.passages_at(session, user, document.id, places)
+            lines += _row_lines(table, asked, rows, shown, chunks, known)
+            conditions = "; ".join(each.words for each in asked.filters) or "no condition"
+            notes.append(f"{len(table.rows)} rows of {table.name} ({conditions})")
+    if operation is None:
+        return None
+    kind: Kind = "list" if operation == "list" else "count"
+    note = f"Computed over {', '.join(notes)}: exact, no text was generated."
+    return CorpusPlan(kind, Basis(kind, "rows", note), tuple(known.values()), tuple(lines))
+
+
+def _shown(rows: Sequence[Row], asked: RowQuestion) -> list[Row]:
+    """Rows to cite: all that match, or the one that is highest or lowest."""
+    if asked.operation not in ("highest", "lowest") or asked.column is None:
+        return list(rows)
+    column = asked.column
+    figures = [(value, row) for row in rows if (value := number(row.cells.get(column, ""))) is not None]
+    best = (max if asked.operation == "highest" else min)((value for value, _ in figures), default=None)
+    return [row for value, row in figures if value == best]
+
+
+def _row_lines(
+    table: Table,
+    asked: RowQuestion,
+    rows: Sequence[Row],
+    shown: Sequence[Row],
+    chunks: dict[int, Chunk],
+    known: dict[int, Passage],
+) -> list[Line]:
+    def evidence(some: Iterable[Row]) -> tuple[Evidence, ...]:
+        return tuple(
+            Evidence(_numbered(chunks[row.start], known), row.start, row.end)
+            for row in some
+            if row.start in chunks
+        )
+
+    name, first = table.name, table.columns[0]
+    if asked.operation in ("list", "highest", "lowest"):
+        listed = [Line(_row_text(row, first, asked), evidence([row])) for row in shown[:LISTED]]
+        rest = len(shown) - LISTED
+        return [*listed, *([Line(f"and {rest} more rows of {name}", ())] if rest > 0 else [])]
+    if asked.operation == "count":
+        return [Line(f"{len(rows)} of {len(table.rows)} rows of {name}", evidence(rows[:CITED_ROWS]))]
+    values = [value for row in rows if (value := number(row.cells.get(asked.column or "", ""))) is not None]
+    if not values:
+        return [Line(f"No row of {name} has a figure for it", ())]
+    result = sum(values) / len(values) if asked.operation == "average" else sum(values)
+    text = (
+        f"{asked.operation.capitalize()} of {asked.column}: {result:,.10g} over {len(values)} rows of {name}"
+    )
+    return [Line(text, evidence(rows[:CITED_ROWS]))]
+
+
+def _row_text(row: Row, first: str, asked: RowQuestion) -> str:
+    subject = row.cells.get(first, "")
+    if asked.column is None or asked.column == first:
+        return subject
+    return f"{subject}: {asked.column} {row.cells.get(asked.column, '')}"
+
+
+def _count_documents(documents: Sequence[Document]) -> CorpusPlan:
+    """How many documents are ready in the scope."""
+    line = Line(f"{len(documents)} documents are ready", ())
+    note = "Counted in the list of documents: exact; files that are still being read or failed are not in it."
+    return CorpusPlan("count", Basis("count", "documents", note), (), (line,))
+
+
+def _over_words(
+    session: Session, user: Account, words: str, kind: Kind, documents: Sequence[Document]
+) -> CorpusPlan | None:
+    """Which documents hold these words, one behind another, case aside."""
+    if len(documents) > sources.MOST_WORD_DOCUMENTS:
+        return None
+    plain = re.sub(r"^(?:the|an?)\s+", "", words, flags=re.IGNORECASE)
+    spelled = r"\s+".join(map(re.escape, plain.split()))
+    pattern = re.compile(rf"(?<!\w){spelled}", re.IGNORECASE)
+    known: dict[int, Passage] = {}
+    lines = []
+    for document in documents:
+        found = pattern.search(sources.text_of(session, document))
+        if found is None:
+            continue
+        at = found.start()
+        chunks = sources.passages_at(session, user, document.id, [at])
+        evidence = tuple(Evidence(_numbered(chunk, known), at, found.end()) for chunk in chunks.values())
+        lines.append(Line(document.file_name, evidence))
+    head = Line(f"{len(lines)} of {len(documents)} documents contain “{plain}”", ())
+    note = f"Looked for these very words in the text of all {len(documents)} documents: exact."
+    return CorpusPlan(kind, Basis(kind, "words", note), tuple(known.values()), (head, *lines[:LISTED]))
+
+
+def _over_documents(
+    session: Session, user: Account, question: str, kind: Kind, documents: Sequence[Document], find: Find
+) -> CorpusPlan | None:
+    """The documents to ask; None when there are not two to compare or list from."""
+    about = topic(question) if kind == "summarise" else None
+    named = _named(documents, about) if about else []
+    if kind == "summarise" and (named or about is None):
+        about = None
+        chosen = [
+            (each, sources.first_passages(session, user, each.id, OPENING_PASSAGES))
+            for each in (named or documents)[:MAP_DOCUMENTS]
+        ]
+    else:
+        chosen = _ranked(documents, find(question))
+    if len(chosen) < (1 if kind == "summarise" else 2):
+        return None
+    known: dict[int, Passage] = {}
+    asked = tuple(
+        Asked(document.id, document.file_name, tuple(_numbered(chunk, known) for chunk in chunks))
+        for document, chunks in chosen
+    )
+    total = sources.count_passages(session, documents)
+    note = (
+        f"Based on {len(known)} of {total} passages, from {len(asked)} of {len(documents)} documents, "
+        "each asked by itself."
+    )
+    return CorpusPlan(kind, Basis(kind, "documents", note), tuple(known.values()), (), asked, about)
+
+
+def _named(documents: Sequence[Document], about: str) -> list[Document]:
+    """Documents whose file names hold every word of the topic."""
+    words = set(content_words(about))
+    return [
+        document
+        for document in documents
+        if words and words <= set(content_words(re.sub(r"[_\-.]", " ", document.file_name)))
+    ]
+
+
+def _ranked(documents: Sequence[Document], hits: Sequence[Hit]) -> list[tuple[Document, list[Chunk]]]:
+    """Documents in the order of their best passage, each with its best few."""
+    by_id = {document.id: document for document in documents}
+    chunks: dict[int, list[Chunk]] = {}
+    for hit in hits:
+        chunks.setdefault(hit.chunk.document_id, []).append(hit.chunk)
+    ranked = [(by_id[each], found[:PASSAGES_A_DOCUMENT]) for each, found in chunks.items() if each in by_id]
+    return ranked[:MAP_DOCUMENTS]
+
+
+def _numbered(chunk: Chunk, known: dict[int, Passage]) -> Passage:
+    """The passage of a chunk, under the number that it got first."""
+    if chunk.chunk_id not in known:
+        known[chunk.chunk_id] = Passage(len(known) + 1, chunk, None)
+    return known[chunk.chunk_id]

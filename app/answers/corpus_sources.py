@@ -1,0 +1,71 @@
+"""What a corpus question reads from SQL: documents in scope, their text, their passages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.accounts.types import Account
+from app.documents.index_sync import load_chunks
+from app.tables import ChunkRow, Document, DocumentPage
+from retrieval.types import AccessFilter, Chunk
+
+TABLE_ENDINGS = (".csv", ".tsv", ".xlsx", ".xls", ".ods", ".xlsm", ".xlsb")
+MOST_TABLES = 20  # documents whose rows one question may read
+MOST_WORD_DOCUMENTS = 2000  # documents whose text one question may look through
+
+
+def ready_documents(session: Session, access: AccessFilter) -> list[Document]:
+    """Documents in scope that can be read, in the order of their ids."""
+    statement = select(Document).where(
+        Document.collection_id.in_(access.collection_ids),
+        Document.deleted_at.is_(None),
+        Document.ready_version.is_not(None),
+    )
+    if access.document_ids is not None:
+        statement = statement.where(Document.id.in_(access.document_ids))
+    return list(session.scalars(statement.order_by(Document.id)))
+
+
+def count_passages(session: Session, documents: Sequence[Document]) -> int:
+    """Passages of these documents."""
+    ids = [document.id for document in documents]
+    found = session.scalar(select(func.count()).select_from(ChunkRow).where(ChunkRow.document_id.in_(ids)))
+    return found or 0
+
+
+def text_of(session: Session, document: Document) -> str:
+    """The text that offsets refer to."""
+    pages = (
+        select(DocumentPage.text)
+        .where(DocumentPage.document_id == document.id, DocumentPage.version == document.ready_version)
+        .order_by(DocumentPage.number)
+    )
+    return "".join(session.scalars(pages))
+
+
+def is_table(document: Document) -> bool:
+    """Whether the document is a spreadsheet or a delimited file."""
+    return document.file_name.casefold().endswith(TABLE_ENDINGS)
+
+
+def passages_at(session: Session, user: Account, document_id: int, places: Sequence[int]) -> dict[int, Chunk]:
+    """The passage that holds each place of a document's text, where one does."""
+    rows = session.execute(
+        select(ChunkRow.id, ChunkRow.start, ChunkRow.end).where(ChunkRow.document_id == document_id)
+    ).all()
+    chosen = {place: next((row.id for row in rows if row.start <= place < row.end), None) for place in places}
+    chunks = load_chunks(session, user)([chunk_id for chunk_id in chosen.values() if chunk_id is not None])
+    return {place: chunks[at] for place, at in chosen.items() if at is not None and at in chunks}
+
+
+def first_passages(session: Session, user: Account, document_id: int, most: int) -> list[Chunk]:
+    """The passages at the beginning of a document."""
+    ids = (
+        select(ChunkRow.id).where(ChunkRow.document_id == document_id).order_by(ChunkRow.position).limit(most)
+    )
+    found = list(session.scalars(ids))
+    chunks = load_chunks(session, user)(found)
+    return [chunks[chunk_id] for chunk_id in found if chunk_id in chunks]

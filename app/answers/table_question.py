@@ -1,0 +1,202 @@
+"""Counts, lists, sums and extremes over rows, when the question says nothing that the columns do not. Pure.
+
+Every content word must be accounted for: by a column's name, a cell's value, an operation, a comparison or
+the file's name. One word that is not, and the rows are not asked: a wrong exact figure is worse than none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from app.answers.stored_tables import Row, Table, number, numeric
+from app.answers.words import STOP_WORDS, WORD
+
+Operation = Literal["count", "list", "sum", "average", "highest", "lowest"]
+_OPERATIONS: tuple[tuple[Operation, str], ...] = (
+    ("count", r"how\s+many|number\s+of|count(?:\s+the)?"),
+    ("average", r"(?:average|mean)(?:\s+of)?"),
+    ("sum", r"(?:sum|total)(?:\s+of)?"),
+    ("highest", r"highest|largest|greatest|biggest|(?<!at\s)most"),
+    ("lowest", r"lowest|smallest|(?<!at\s)least|fewest"),
+    ("list", r"list(?:\s+all)?|which|name\s+all"),
+)
+_COMPARISONS: tuple[tuple[str, Callable[[float, float], bool]], ...] = (
+    (r"(?:at\s+least|no\s+less\s+than|from)", lambda cell, bound: cell >= bound),
+    (r"(?:at\s+most|no\s+more\s+than|up\s+to)", lambda cell, bound: cell <= bound),
+    (r"(?:more\s+than|over|above|greater\s+than|exceeding)", lambda cell, bound: cell > bound),
+    (r"(?:less\s+than|fewer\s+than|under|below)", lambda cell, bound: cell < bound),
+    (r"(?:exactly|equal\s+to|equals)", lambda cell, bound: cell == bound),
+)
+_FIGURE = r"[^\w\s]?\s?(\d[\d.,]*)"
+_GENERIC = frozenset(
+    (
+        *(
+            "row",
+            "record",
+            "entry",
+            "entrie",
+            "item",
+            "line",
+            "table",
+            "file",
+            "sheet",
+            "list",
+            "all",
+            "every",
+        ),
+        *(
+            "each",
+            "have",
+            "there",
+            "value",
+            "give",
+            "show",
+            "me",
+            "please",
+            "any",
+            "that",
+            "than",
+            "with",
+            "name",
+        ),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A condition on one column, in words and as a check of a cell."""
+
+    column: str
+    words: str
+    holds: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class RowQuestion:
+    """What is asked of the rows of one table."""
+
+    operation: Operation
+    filters: tuple[Filter, ...]
+    column: str | None  # what is summed, averaged or compared
+
+    def matching(self, table: Table) -> tuple[Row, ...]:
+        """Rows that meet every condition."""
+        return tuple(
+            row for row in table.rows if all(f.holds(row.cells.get(f.column, "")) for f in self.filters)
+        )
+
+
+def row_question(question: str, table: Table) -> RowQuestion | None:
+    """What the question asks of this table's rows; None unless every word of it is accounted for."""
+    text = " " + question.casefold().strip(" ?.!") + " "
+    operation, text = _operation(text)
+    if operation is None:
+        return None
+    text, filters = _equalities(text, table)
+    compared = _comparisons(text, table)
+    if compared is None:
+        return None
+    text, more = compared
+    text, named = _named_columns(text, table)
+    figures = [name for name in named if numeric(table, name)]
+    column = figures[0] if figures else None
+    if _left_over(text, table) or (operation in ("sum", "average", "highest", "lowest") and column is None):
+        return None
+    if operation in ("count", "list") and not (filters or more or named):
+        return None
+    return RowQuestion(operation, (*filters, *more), column)
+
+
+def _operation(text: str) -> tuple[Operation | None, str]:
+    for operation, pattern in _OPERATIONS:
+        found = re.search(rf"\b(?:{pattern})\b", text)
+        if found:
+            return operation, text[: found.start()] + " " + text[found.end() :]
+    return None, text
+
+
+def _equalities(text: str, table: Table) -> tuple[str, list[Filter]]:
+    """Cell values that the question names, the longest first, taken out of it."""
+    values = {
+        (cell.casefold(), name)
+        for row in table.rows
+        for name, cell in row.cells.items()
+        if len(cell) > 1 and number(cell) is None
+    }
+    filters: list[Filter] = []
+    for value, name in sorted(values, key=lambda pair: (-len(pair[0]), pair)):
+        if re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text):
+            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", " ", text)
+            filters.append(Filter(name, f"{name} is {value}", _equal(value)))
+    return text, filters
+
+
+def _equal(value: str) -> Callable[[str], bool]:
+    return lambda cell: cell.casefold() == value
+
+
+def _comparisons(text: str, table: Table) -> tuple[str, list[Filter]] | None:
+    """Bounds on the column that is named nearest before or behind them; None when none is named."""
+    filters: list[Filter] = []
+    for pattern, holds in _COMPARISONS:
+        while found := re.search(rf"\b{pattern}\s+{_FIGURE}", text):
+            column = _nearest_column(text, found.start(), table)
+            bound = number(found[1].rstrip(".,"))
+            if column is None or bound is None:
+                return None
+            words = " ".join(found[0].split())
+            filters.append(Filter(column, f"{column} {words}", _bounded(holds, bound)))
+            text = text[: found.start()] + " " + text[found.end() :]
+    return text, filters
+
+
+def _bounded(holds: Callable[[float, float], bool], bound: float) -> Callable[[str], bool]:
+    def check(cell: str) -> bool:
+        value = number(cell)
+        return value is not None and holds(value, bound)
+
+    return check
+
+
+def _nearest_column(text: str, at: int, table: Table) -> str | None:
+    places = [
+        (abs(found.start() - at), name)
+        for name in table.columns
+        if numeric(table, name)
+        for found in re.finditer(_name_pattern(name), text)
+    ]
+    return min(places)[1] if places else None
+
+
+def _named_columns(text: str, table: Table) -> tuple[str, list[str]]:
+    named = []
+    for name in sorted(table.columns, key=len, reverse=True):
+        if re.search(_name_pattern(name), text):
+            text = re.sub(_name_pattern(name), " ", text)
+            named.append(name)
+    return text, named
+
+
+def _name_pattern(name: str) -> str:
+    """A column's name as questions write it: its unit left out, as in `Price (EUR)`; a plural too."""
+    full = name.casefold()
+    plain = re.sub(r"\s*[(\[].*?[)\]]\s*", " ", full).strip() or full
+    short = re.sub(r"^in\s+|\s+in\s+\w+$", "", plain)
+    spelled = "|".join(re.escape(each) for each in dict.fromkeys((full, plain, short)))
+    return rf"(?<!\w)(?:{spelled})(?:e?s)?(?!\w)"
+
+
+def _left_over(text: str, table: Table) -> list[str]:
+    """Content words that nothing accounts for."""
+    names = " ".join((table.name, *table.columns))
+    file_words = {word.casefold() for word in WORD.findall(re.sub(r"[_\-.]", " ", names))}
+    words = [word for word in WORD.findall(text) if word not in STOP_WORDS]
+    return [
+        word
+        for word in words
+        if word not in file_words and word not in _GENERIC and word.removesuffix("s") not in _GENERIC
+    ]
