@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all bench-browser planted replay follow-ups train-smoke mutants chaos bench lint types samples lock clean
+.PHONY: help run test test-all bench-browser planted replay follow-ups train-smoke mutants chaos bench bench-storage lint types samples lock clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ bench: $(BIN)/.installed-bench  ## measure speed and memory beside other librari
 
 bench-browser: $(BIN)/.installed-dev  ## time from sending a question to sources and first word on the screen
 	$(BIN)/python -m tests.browser.measure_chat
+
+bench-storage: $(BIN)/.installed-dev  ## delete 1 of 10,000 documents and a collection of 10,000; DOCUMENTS=1000 for a look
+	BENCH_DOCUMENTS=$(or $(DOCUMENTS),10000) $(BIN)/python -m pytest tests/app/test_storage_scale.py -m bench -s -q --no-cov
 
 lint: $(BIN)/.installed-dev  ## style
 	$(BIN)/ruff check .

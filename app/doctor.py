@@ -1,32 +1,42 @@
-"""`footnote doctor`: proves that SQL, the indexes and the stored files agree, or names what does not."""
+"""`footnote doctor`: proves that SQL, the indexes and the stored files agree, or names what does not.
+
+Page pictures are drawn when asked for and kept nowhere, so there is no cache of them to compare.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from app.db import schema_is_current
-from app.documents import repository
+from app import doctor_rows as rows
+from app.compaction import compact
+from app.db import WriteLock, schema_is_current, take_lock
+from app.documents import encoders, index_log, repository, sweeping
 from app.documents.encoders import require_encoder
 from app.documents.index_sync import catch_up
 from app.documents.removal import collect_garbage
 from app.errors import AppError
+from app.reindexing import add_vectors
 from app.services import Services
-from app.tables import ChunkRow, Document, Job, VectorRow
 
 NAMED = 5  # ids shown with a problem
 ABANDONED_AFTER_S = 24 * 3600.0
 
 RUN_FIX = "Run `footnote doctor --fix`."
+UPLOAD_AGAIN = "Upload those files again."
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
+    """One kind of disagreement: a stable code, and how many rows, passages or files it concerns."""
+
     code: str
+    count: int
     cause: str
     next_step: str
 
@@ -58,18 +68,17 @@ class DoctorReport:
 
 def check(services: Services) -> DoctorReport:
     """Compares everything with SQL; changes nothing but bringing this process's index up to date."""
-    problems = _check_database(services.engine)
+    problems = [*_check_database(services.engine)]
     with services.sessions() as session:
         problems += _catch_up(services, session)
-        sql_ids = _sql_chunk_ids(session)
+        sql_ids = index_log.live_chunk_ids(session)
         index_ids = services.index.chunk_ids()
         for name, ids in index_ids.items():
             problems += _compare_ids(name, sql_ids, ids)
-        problems += _check_rows(session)
-        digests = frozenset(repository.used_digests(session))
+        problems += _check_rows(session, services.settings.keep_versions)
+        used = repository.used_digests(session)
         documents = repository.count_by_status(session)
-    stored = frozenset(services.blobs.digests())
-    problems += _check_files(digests, stored, len(services.blobs.abandoned(ABANDONED_AFTER_S)))
+    problems += _check_files(services, used)
     return DoctorReport(
         ok=not problems,
         problems=problems,
@@ -78,39 +87,60 @@ def check(services: Services) -> DoctorReport:
         bm25_chunks=len(index_ids["bm25"]),
         documents=documents,
         last_change_id=services.index.last_change_id,
-        stored_files=len(stored),
+        stored_files=len(frozenset(services.blobs.digests())),
     )
 
 
 def fix(services: Services) -> DoctorReport:
-    """Rebuilds the index from SQL, removes files that no document uses, and checks again."""
+    """Purges what is hidden, repairs rows, rebuilds the index from SQL, removes files that nothing uses.
+
+    Then it gives free space back, so that nothing of what was deleted is left on the disk, and checks again.
+    """
+    sweeping.sweep_services(services)
+    _fix_rows(services)
     services.index.reset()
     with services.sessions() as session:
-        used = frozenset(repository.used_digests(session))
-    collect_garbage(services.sessions, services.blobs, frozenset(services.blobs.digests()) - used)
+        used = repository.used_digests(session)
+    collect_garbage(services.sessions, services.blobs, frozenset(services.blobs.digests()) - used.keys())
     for path in services.blobs.abandoned(ABANDONED_AFTER_S):
         path.unlink(missing_ok=True)
+    compact(services.engine)
     report = check(services)
     services.index.save()
     return report
 
 
-def _check_database(engine: Engine) -> list[Problem]:
-    problems = []
+def _fix_rows(services: Services) -> None:
+    for repair in (rows.remove_orphaned, rows.remove_damaged_vectors, rows.repair_versions, rows.read_again):
+        with services.sessions.begin() as session:
+            take_lock(session, WriteLock.INDEX_LOG)
+            repair(session)
+    with services.sessions() as session:
+        row = encoders.active(session)
+        if row is None or row.id != services.models.ingest.encoder_id:
+            return
+        missing = session.scalars(encoders.without_vector(row.id)).all()
+    for start in range(0, len(missing), 64):
+        add_vectors(services.sessions, services.models.ingest, missing[start : start + 64])
+    with services.sessions.begin() as session:
+        rows.log_again(session, [chunk.id for chunk in missing])
+
+
+def _check_database(engine: Engine) -> Iterator[Problem]:
     with engine.connect() as connection:
         if not schema_is_current(connection):
-            problems.append(
-                Problem(
-                    "schema_outdated", "The schema is not at the newest revision.", "Start the service once."
-                )
-            )
+            cause = "The schema is not at the newest revision."
+            yield Problem("schema_outdated", 1, cause, "Start the service once.")
         if connection.dialect.name == "sqlite":
-            answer = connection.execute(text("PRAGMA quick_check")).scalar_one()
+            try:
+                answer = connection.execute(text("PRAGMA quick_check")).scalar_one()
+            except DBAPIError as error:
+                answer = str(error.orig)
             broken = connection.execute(text("PRAGMA foreign_key_check")).all()
             if answer != "ok" or broken:
                 cause = f"SQLite reports damage: {answer if answer != 'ok' else 'rows without their parent'}."
-                problems.append(Problem("database_damaged", cause, "Restore the database from a backup."))
-    return problems
+                count = len(broken) or 1
+                yield Problem("database_damaged", count, cause, "Restore the database from a backup.")
 
 
 def _catch_up(services: Services, session: Session) -> list[Problem]:
@@ -119,62 +149,62 @@ def _catch_up(services: Services, session: Session) -> list[Problem]:
         require_encoder(session, encoder_id)
         catch_up(session, services.index, encoder_id=encoder_id)
     except AppError as error:
-        return [Problem(error.code, error.cause, error.next_step)]
+        return [Problem(error.code, 1, error.cause, error.next_step)]
     return []
 
 
-def _sql_chunk_ids(session: Session) -> frozenset[int]:
-    statement = (
-        select(ChunkRow.id)
-        .join(Document, Document.id == ChunkRow.document_id)
-        .where(Document.deleted_at.is_(None))
-    )
-    return frozenset(session.scalars(statement))
-
-
-def _compare_ids(name: str, sql_ids: frozenset[int], index_ids: frozenset[int]) -> list[Problem]:
-    problems = []
+def _compare_ids(name: str, sql_ids: frozenset[int], index_ids: frozenset[int]) -> Iterator[Problem]:
     if missing := sql_ids - index_ids:
         cause = f"{len(missing)} passages are missing from {name}: {_some(missing)}."
-        problems.append(Problem("index_incomplete", cause, RUN_FIX))
+        yield Problem("index_incomplete", len(missing), cause, RUN_FIX)
     if extra := index_ids - sql_ids:
         cause = f"{name} holds {len(extra)} passages that SQL does not: {_some(extra)}."
-        problems.append(Problem("index_has_ghosts", cause, RUN_FIX))
-    return problems
+        yield Problem("index_has_ghosts", len(extra), cause, RUN_FIX)
 
 
-def _check_rows(session: Session) -> list[Problem]:
-    """Rows that only a bug or a hand-edited database can leave behind."""
-    problems = []
-    without_vector = select(ChunkRow.id).outerjoin(VectorRow).where(VectorRow.chunk_id.is_(None))
-    if ids := session.scalars(without_vector).all():
-        cause = f"{len(ids)} passages have no vector: {_some(ids)}."
-        problems.append(Problem("vector_missing", cause, "Delete and upload their documents again."))
-    active = select(Job.id).where(Job.document_id == Document.id, Job.status.in_(["queued", "running"]))
-    stuck = select(Document.id).where(
-        Document.deleted_at.is_(None), Document.status.in_(["queued", "processing"]), ~active.exists()
-    )
-    if ids := session.scalars(stuck).all():
-        cause = f"{len(ids)} documents wait for a job that does not exist: {_some(ids)}."
-        problems.append(Problem("job_missing", cause, "Delete and upload them again."))
-    return problems
+ROW_CHECKS: tuple[tuple[str, Callable[[Session], Collection[int]], str], ...] = (
+    ("vector_missing", rows.chunks_without_vector, "passages have no vector"),
+    ("vector_damaged", rows.damaged_vectors, "vectors have another length than their encoder's"),
+    ("version_mismatch", rows.disagreeing_versions, "documents do not agree with their versions"),
+    ("passages_missing", rows.without_passages, "ready documents have lost their passages"),
+    ("job_missing", rows.waiting_for_nothing, "documents wait for a job that does not exist"),
+)
 
 
-def _check_files(used: frozenset[str], stored: frozenset[str], abandoned: int) -> list[Problem]:
-    problems = []
-    if missing := used - stored:
-        cause = f"The bytes of {len(missing)} documents are gone: {_some(missing)}."
-        problems.append(Problem("file_missing", cause, "Upload those files again."))
-    if orphans := stored - used:
+def _check_rows(session: Session, keep_versions: int) -> Iterator[Problem]:
+    """Rows that a crash, a bug or a hand-edited database can leave behind."""
+    for code, find, what in ROW_CHECKS:
+        if ids := find(session):
+            yield Problem(code, len(ids), f"{len(ids)} {what}: {_some(ids)}.", RUN_FIX)
+    if counts := rows.orphaned(session):
+        named = ", ".join(f"{count} in {table}" for table, count in counts.items())
+        yield Problem("rows_orphaned", sum(counts.values()), f"Rows belong to nothing: {named}.", RUN_FIX)
+    left = sweeping.pending(session, keep_versions)
+    if count := left.documents + left.versions + left.collections:
+        cause = (
+            f"{left.documents} deleted documents, {left.versions} old versions and {left.collections} "
+            "deleted collections are hidden and wait to be purged."
+        )
+        yield Problem("purge_pending", count, cause, RUN_FIX)
+
+
+def _check_files(services: Services, used: dict[str, int]) -> Iterator[Problem]:
+    stored = services.blobs.sizes()
+    if missing := used.keys() - stored.keys():
+        cause = f"The bytes of {len(missing)} files are gone: {_some(missing)}."
+        yield Problem("file_missing", len(missing), cause, UPLOAD_AGAIN)
+    if damaged := [sha256 for sha256, size in used.items() if stored.get(sha256, size) != size]:
+        cause = f"{len(damaged)} stored files have another size than was uploaded: {_some(damaged)}."
+        yield Problem("file_damaged", len(damaged), cause, UPLOAD_AGAIN)
+    if orphans := stored.keys() - used.keys():
         cause = f"{len(orphans)} stored files belong to no document: {_some(orphans)}."
-        problems.append(Problem("file_orphaned", cause, RUN_FIX))
-    if abandoned:
+        yield Problem("file_orphaned", len(orphans), cause, RUN_FIX)
+    if abandoned := len(services.blobs.abandoned(ABANDONED_AFTER_S)):
         cause = f"{abandoned} uploads were cut off and left temporary files."
-        problems.append(Problem("upload_abandoned", cause, RUN_FIX))
-    return problems
+        yield Problem("upload_abandoned", abandoned, cause, RUN_FIX)
 
 
-def _some(ids: Iterable[int] | Iterable[str]) -> str:
+def _some(ids: Collection[int] | Collection[str]) -> str:
     """A few of them, for a message."""
     ordered = sorted(str(item) for item in ids)
     return ", ".join(ordered[:NAMED]) + (", …" if len(ordered) > NAMED else "")

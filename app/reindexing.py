@@ -103,7 +103,7 @@ def _build_vectors(sessions: sessionmaker[Session], models: IngestModels, tell: 
         with sessions() as session:
             chunks = session.scalars(encoders.without_vector(models.encoder_id).limit(CHUNKS_A_BATCH)).all()
         if chunks:
-            _add_vectors(sessions, models, chunks)
+            add_vectors(sessions, models, chunks)
             progress.add(len(chunks))
             continue
         with sessions.begin() as session:
@@ -111,7 +111,7 @@ def _build_vectors(sessions: sessionmaker[Session], models: IngestModels, tell: 
                 return progress.done
 
 
-def _add_vectors(sessions: sessionmaker[Session], models: IngestModels, chunks: Sequence[ChunkRow]) -> None:
+def add_vectors(sessions: sessionmaker[Session], models: IngestModels, chunks: Sequence[ChunkRow]) -> None:
     """Embeds outside the transaction; a chunk that is gone or embedded by then is left out."""
     vectors = np.ascontiguousarray(models.encode([row.text for row in chunks]), dtype="<f4")
     made = {row.id: vector.tobytes() for row, vector in zip(chunks, vectors, strict=True)}

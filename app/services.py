@@ -166,6 +166,7 @@ class Models:
     generation_state: Callable[[], GenerationState] | None = None  # None: the generator keeps no such counts
     larger: LargerGenerator | None = None
     cards: Callable[[], Sequence[ModelFacts]] = field(default=tuple)  # may read whole weight files
+    forget_passages: Callable[[], None] = field(default=lambda: None)  # what was kept of texts read before
     close: Callable[[], None] = field(default=lambda: None)
 
     def writer(self, name: GeneratorName) -> TextGenerator:

@@ -107,6 +107,7 @@ def build_models(settings: Settings) -> Models:
         else None,
         generation_state=lambda: _sum_of([each.state() for each in on_device]),
         cards=cache(lambda: model_facts(settings)),
+        forget_passages=lambda: worker.call(lambda: _forget(generators)),
         close=worker.close,
     )
 
@@ -206,6 +207,11 @@ def _larger_generator(settings: Settings) -> Generator:
     return _generator(
         settings.model_copy(update={"decoder": settings.larger_decoder, "answerer": settings.larger_answerer})
     )
+
+
+def _forget(generators: Sequence[Generator]) -> None:
+    for each in generators:
+        each.runner.passages.clear()
 
 
 def _step_all(generators: Sequence[Generator]) -> bool:

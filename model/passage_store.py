@@ -52,6 +52,11 @@ class PassageStore:
         self._passages.move_to_end(key)
         return found
 
+    def clear(self) -> None:
+        """Forget every passage: one of them may have been deleted."""
+        self._passages.clear()
+        self.bytes = 0
+
     def put(self, tokens: Sequence[int], stored: StoredPassage) -> None:
         """Keep a passage; one that is larger than the whole budget is not kept."""
         key = tuple(tokens)

@@ -88,6 +88,11 @@ class IndexStore:
         return self._encoder_id
 
     @property
+    def dimension(self) -> int:
+        """Of each vector."""
+        return self._dimension
+
+    @property
     def last_change_id(self) -> int:
         """Every change up to this one has been applied."""
         return self._last_change_id

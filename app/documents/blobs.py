@@ -152,6 +152,10 @@ class BlobStore:
             if SHA256_HEX.fullmatch(path.name):
                 yield path.name
 
+    def sizes(self) -> dict[str, int]:
+        """The size in bytes of every stored blob."""
+        return {sha256: self.path(sha256).stat().st_size for sha256 in self.digests()}
+
     def abandoned(self, older_than_s: float) -> list[Path]:
         """Temporary files that a crash left behind: older than any upload still running."""
         oldest = time.time() - older_than_s

@@ -52,6 +52,13 @@ def chunk_counts(session: Session, document_ids: Collection[int]) -> dict[int, i
     return {row[0]: row[1] for row in session.execute(statement)}
 
 
+def live_chunk_ids(session: Session) -> frozenset[int]:
+    """Every chunk that a question may find."""
+    live = Document.deleted_at.is_(None)
+    statement = select(ChunkRow.id).join(Document, Document.id == ChunkRow.document_id).where(live)
+    return frozenset(session.scalars(statement))
+
+
 def indexed_chunks(session: Session, document_ids: Sequence[int], encoder_id: str) -> list[IndexedChunk]:
     """Every chunk of these live documents with this encoder's vector, in order of id."""
     statement = (

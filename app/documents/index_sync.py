@@ -6,6 +6,7 @@ on its own, so the worker that writes never has to know who reads.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 
@@ -21,6 +22,8 @@ from app.errors import CollectionNotFound, DocumentNotFound
 from app.tables import ChunkRow, Document, DocumentVersion, IndexChangeRow
 from retrieval.index_store import IndexStore
 from retrieval.types import AccessFilter, Chunk, IndexChange, IndexEntry, LoadChunks
+
+log = logging.getLogger(__name__)
 
 ADDED_PER_BATCH = 32  # documents whose chunks and vectors are in memory at once
 CHUNKS_PER_BATCH = 4096  # and chunks of them, unless a single document has more: about 10 MB
@@ -60,7 +63,7 @@ def _restart_if_ahead(session: Session, index: IndexStore) -> int:
 def _apply_all(session: Session, index: IndexStore) -> int:
     applied = 0
     while rows := _next_batch(session, index.last_change_id):
-        index.apply(_load_changes(session, rows, index.encoder_id))
+        index.apply(_load_changes(session, rows, index))
         applied += len(rows)
     return applied
 
@@ -78,12 +81,15 @@ def _next_batch(session: Session, applied: int) -> Sequence[IndexChangeRow]:
     return rows
 
 
-def _load_changes(session: Session, rows: Sequence[IndexChangeRow], encoder_id: str) -> list[IndexChange]:
+def _load_changes(session: Session, rows: Sequence[IndexChangeRow], index: IndexStore) -> list[IndexChange]:
     """The changes with their chunks; a document that has been deleted since adds nothing."""
     added = sorted({row.document_id for row in rows if row.action == "add"})
     entries: dict[int, list[IndexEntry]] = {}
-    chunks = index_log.indexed_chunks(session, added, encoder_id)
+    chunks = index_log.indexed_chunks(session, added, index.encoder_id)
     for chunk_id, document_id, collection_id, text, vector in chunks:
+        if len(vector) != 4 * index.dimension:  # one damaged row must not keep all others from being found
+            log.error("passage %d has a damaged vector; `footnote doctor --fix` makes it anew", chunk_id)
+            continue
         entry = IndexEntry(chunk_id, document_id, collection_id, text, np.frombuffer(vector, dtype="<f4"))
         entries.setdefault(document_id, []).append(entry)
     return [

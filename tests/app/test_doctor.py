@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
+from app.accounts.service import local_account
 from app.doctor import check, fix
+from app.documents import removal
 from app.documents.local import ingest_paths
+from app.jobs.worker import Worker
 from app.services import Services
-from app.tables import ChunkRow, Document, EncoderRow, Job, VectorRow
+from app.tables import ChunkRow, Document, DocumentVersion, EncoderRow, Job, VectorRow
 from retrieval.types import IndexChange
 
 
@@ -23,6 +27,14 @@ def document_id(services: Services, tmp_path: Path) -> int:
     (row,) = ingest_paths(services, [file], "Default", lambda _: None)
     document_id: int = row["document_id"]
     return document_id
+
+
+def work(services: Services) -> None:
+    worker = Worker(
+        services.settings, services.sessions, services.blobs, services.models.ingest, stop=threading.Event()
+    )
+    while worker.run_next() is not None:
+        pass
 
 
 def codes(services: Services) -> list[str]:
@@ -59,14 +71,29 @@ def test_passages_that_sql_does_not_have(services: Services, document_id: int) -
     with services.sessions.begin() as session:
         session.execute(delete(VectorRow))
         session.execute(delete(ChunkRow))
-    assert codes(services) == ["index_has_ghosts", "index_has_ghosts"]
+    assert codes(services) == ["index_has_ghosts", "index_has_ghosts", "passages_missing"]
     assert fix(services).ok
+    work(services)
+    assert check(services).sql_chunks == 1
 
 
 def test_a_passage_without_vector(services: Services, document_id: int) -> None:
     with services.sessions.begin() as session:
         session.execute(delete(VectorRow))
     assert "vector_missing" in codes(services)
+    report = fix(services)
+    assert (report.ok, report.dense_chunks) == (True, 1)
+
+
+def test_a_vector_that_was_cut_off_is_made_anew(services: Services, document_id: int) -> None:
+    with services.sessions() as session:
+        whole = session.scalars(select(VectorRow.vector)).one()
+    with services.sessions.begin() as session:
+        session.execute(update(VectorRow).values(vector=whole[:-4]))
+    assert "vector_damaged" in codes(services)
+    assert fix(services).ok
+    with services.sessions() as session:
+        assert session.scalars(select(VectorRow.vector)).one() == whole
 
 
 def test_vectors_of_another_encoder(services: Services, document_id: int) -> None:
@@ -103,6 +130,72 @@ def test_a_document_that_waits_for_nothing(services: Services, document_id: int)
         session.execute(delete(Job))
         session.execute(update(Document).values(status="processing"))
     assert codes(services) == ["job_missing"]
+    assert fix(services).ok
+    work(services)
+    assert check(services).documents == {"ready": 1}
+
+
+def test_versions_that_disagree_are_named_and_repaired(services: Services, document_id: int) -> None:
+    with services.sessions.begin() as session:
+        session.execute(update(DocumentVersion).values(state="replaced"))
+    assert codes(services) == ["version_mismatch"]
+    assert fix(services).ok
+
+
+def test_bytes_of_another_size_are_named(services: Services, document_id: int) -> None:
+    (digest,) = services.blobs.digests()
+    services.blobs.path(digest).write_bytes(b"cut")
+    report = check(services)
+    assert [(problem.code, problem.count) for problem in report.problems] == [("file_damaged", 1)]
+
+
+def test_what_is_hidden_and_not_yet_purged_is_named_with_its_count(
+    services: Services, document_id: int
+) -> None:
+    with services.sessions.begin() as session:
+        removal.delete_document(session, local_account(session), document_id)
+    report = check(services)
+    codes = {problem.code: problem.count for problem in report.problems}
+    assert codes == {"file_orphaned": 1, "purge_pending": 1}
+    assert fix(services).ok
+
+
+def test_rows_that_belong_to_nothing_are_counted_and_removed(services: Services, document_id: int) -> None:
+    with services.engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        connection.exec_driver_sql("BEGIN")
+        connection.execute(delete(Document))
+        connection.commit()
+        connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+    found = {problem.code: problem.count for problem in check(services).problems}
+    assert found["rows_orphaned"] >= 4  # page, chunk, version, job
+    assert fix(services).ok
+
+
+def test_nothing_of_a_deleted_document_is_left_on_the_disk(services: Services, tmp_path: Path) -> None:
+    """Not in the database, its log, the indexes, the stored files or a folder of work."""
+    canary = "Zwetschgenkuchenrezept"
+    secret = tmp_path / "secret.txt"
+    secret.write_text(f"The word is {canary}. " * 50)
+    (tmp_path / "other.txt").write_text("Pay day is the 25th.")
+    rows = ingest_paths(services, [secret, tmp_path / "other.txt"], "Default", lambda _: None)
+    check(services)
+    services.index.save()
+    assert files_with(services.settings.data_dir, canary)
+    with services.sessions.begin() as session:
+        removal.delete_document(session, local_account(session), rows[0]["document_id"])
+    report = fix(services)
+    assert (report.ok, report.sql_chunks, report.stored_files) == (True, 1, 1)
+    services.index.save()
+    assert files_with(services.settings.data_dir, canary) == []
+
+
+def files_with(folder: Path, word: str) -> list[Path]:
+    """Files that hold the word, or the term that BM25 makes of it."""
+    needles = {word.encode(), word.casefold().encode()[:16]}
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if any(needle in path.read_bytes() for needle in needles)]
 
 
 def test_a_damaged_database_is_named(services: Services, document_id: int) -> None:
