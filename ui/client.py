@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Literal, TypeVar
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
@@ -24,8 +24,10 @@ from ui.schemas import (
     ConversationSummary,
     Document,
     DocumentList,
+    DocumentVersion,
     Failure,
     Gate,
+    Known,
     Overview,
     Read,
     SearchResult,
@@ -36,6 +38,7 @@ from ui.schemas import (
 from ui.sse import parse_events
 from ui.traces import Influence, ReplayResult, Trace
 
+OnExisting = Literal["skip", "replace", "keep_both"]
 Model = TypeVar("Model", bound=Read)
 
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
@@ -95,13 +98,37 @@ class Client:
     def document(self, document_id: int) -> Document:
         return Document.model_validate_json(self._send("GET", f"/v1/documents/{document_id}").content)
 
-    def upload(self, file_name: str, stream: IO[bytes], collection_id: int | None) -> Upload:
+    def check_files(self, files: Sequence[tuple[str, str]], collection_id: int) -> list[Known]:
+        """What the collection has of each (file name, SHA-256), in their order."""
+        named = [{"file_name": name, "sha256": digest} for name, digest in files]
+        body = {"collection_id": collection_id, "files": named}
+        response = self._send("POST", "/v1/documents/check", json=body)
+        return TypeAdapter(list[Known]).validate_python(response.json()["files"])
+
+    def versions(self, document_id: int) -> list[DocumentVersion]:
+        """Newest first."""
+        return self._items(f"/v1/documents/{document_id}/versions", DocumentVersion)
+
+    def drop_version(self, document_id: int) -> None:
+        """Gives up the version that is not ready; the one that answers stays."""
+        self._send("DELETE", f"/v1/documents/{document_id}/versions/pending")
+
+    def upload(
+        self,
+        file_name: str,
+        stream: IO[bytes],
+        collection_id: int | None,
+        *,
+        on_existing: OnExisting = "skip",
+        document_id: int | None = None,
+    ) -> Upload:
         """Sends one file; a refused file raises ApiError or comes back with status "rejected"."""
+        fields = present(collection_id=collection_id, document_id=document_id, on_existing=on_existing)
         response = self._send(
             "POST",
             "/v1/documents",
             files=[("files", (file_name, stream))],
-            data={} if collection_id is None else {"collection_id": str(collection_id)},
+            data={name: str(value) for name, value in fields.items()},
             timeout=SLOW_TIMEOUT,
         )
         return TypeAdapter(list[Upload]).validate_python(response.json()["documents"])[0]
@@ -120,10 +147,20 @@ class Client:
         """The original bytes."""
         return self._send("GET", f"/v1/documents/{document_id}/file").content
 
-    def page_image(self, document_id: int, page: int, start: int, end: int, *, scale: float = 2.0) -> bytes:
-        """PNG of a PDF page on which the characters start..end of the document are marked."""
+    def page_image(
+        self,
+        document_id: int,
+        page: int,
+        start: int,
+        end: int,
+        *,
+        version: int | None = None,
+        scale: float = 2.0,
+    ) -> bytes:
+        """PNG of a PDF page on which the characters start..end of a version are marked."""
         path = f"/v1/documents/{document_id}/pages/{page}/image"
-        return self._send("GET", path, params={"start": start, "end": end, "scale": scale}).content
+        params = present(start=start, end=end, version=version, scale=scale)
+        return self._send("GET", path, params=params).content
 
     # Questions
 

@@ -11,6 +11,7 @@ from ui.client import ApiError, Client
 from ui.progress import show_last_try, show_progress
 from ui.schemas import Document, Failure
 from ui.text import counted, escape_markdown, file_size
+from ui.version_notes import show_version, versions_button
 from ui.views import passage, show_failure
 
 STATUS_BADGES = {
@@ -26,6 +27,7 @@ def show_document(client: Client, document: Document) -> None:
     """The document as a card."""
     with st.container(border=True, key=f"document-{document.id}"):
         headline(document)
+        show_version(client, document)
         if document.status == "processing":
             show_progress(document.progress)
         if document.status in ("queued", "processing"):
@@ -37,6 +39,7 @@ def show_document(client: Client, document: Document) -> None:
         notes = list(report_notes(document.report or {}))
         with st.container(horizontal=True):
             actions(client, document)
+            versions_button(client, document)
         if document.status == "ready" and notes:
             with st.expander("Worth knowing", icon=":material/info:"):
                 for note in notes:
@@ -66,6 +69,8 @@ def is_stopped(document: Document) -> bool:
 def facts(document: Document) -> Iterator[str]:
     """What is known about the document, as far as it is known."""
     yield file_size(document.size_bytes)
+    if document.version > 1:
+        yield f"version {document.version}"
     if document.page_count and document.paged:
         yield counted(document.page_count, "page")
     if document.chunk_count is not None:

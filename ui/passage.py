@@ -6,12 +6,16 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from ui.cited import show_cited
 from ui.client import ApiError, Client
 from ui.footnotes import without_markers
 from ui.schemas import Answer, Citation, Hit, Source
 from ui.text import escape_markdown, place
 from ui.verdicts import VERDICTS
 from ui.views import passage, show_failure
+
+NO_PICTURE = "page_image_unavailable"
+EXPLAINED = {"document_not_found", "version_purged", NO_PICTURE}
 
 Picture = Callable[[Citation], bool]
 """Shows the page of a citation; False where there is no picture."""
@@ -38,6 +42,7 @@ def panel(answer: Answer, first: int, picture: Picture) -> None:
     citation = answer.citations[index]
     source = next((each for each in answer.sources if each.chunk_id == citation.chunk_id), None)
     st.markdown(f"**{escape_markdown(f'[{citation.number}] {place(citation.file_name, citation.page)}')}**")
+    show_cited(citation)
     verdict_badge(citation)
     claim = without_markers((answer.answer or "")[citation.claim_start : citation.claim_end])
     if claim:
@@ -94,11 +99,11 @@ def page_picture(client: Client, citation: Citation) -> bool:
 def picture_of(client: Client, span: Citation | Source, page: int) -> bool:
     """The words, then their page with them marked; False, and perhaps why, where there is no picture."""
     try:
-        image = client.page_image(span.document_id, page, span.start, span.end)
+        image = client.page_image(span.document_id, page, span.start, span.end, version=span.document_version)
     except ApiError as error:
-        if error.failure.code == "document_not_found":
-            st.info("This document has been deleted. The footnote keeps the words it quoted.")
-        elif error.failure.code != "page_image_unavailable":
+        # what became of a citation's document has been said above
+        explained = EXPLAINED if isinstance(span, Citation) else {NO_PICTURE}
+        if error.failure.code not in explained:
             show_failure(error.failure)
         return False
     passage(span.text)  # on a phone the page is too small to read at first sight

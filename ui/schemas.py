@@ -49,6 +49,8 @@ class Document(Read):
     collection_id: int
     file_name: str
     size_bytes: int
+    version: int = 1
+    ready_version: int | None = None  # the one that answers questions
     status: Literal["queued", "processing", "ready", "failed"]
     progress: Progress | None = None
     page_count: int | None = None
@@ -61,6 +63,27 @@ class Document(Read):
 class DocumentList(Read):
     items: list[Document]
     total: int
+
+
+class DocumentVersion(Read):
+    """One file that a document has been."""
+
+    number: int
+    state: str
+    file_name: str
+    size_bytes: int
+    replaced_at: datetime | None = None
+    purged_at: datetime | None = None
+
+
+class Known(Read):
+    """What a collection has of a file that is about to be sent."""
+
+    file_name: str
+    match: Literal["none", "same_bytes", "same_name"]
+    document_id: int | None = None
+    document_name: str | None = None
+    version: int | None = None
 
 
 class Upload(Read):
@@ -215,6 +238,15 @@ class SearchResult(Read):
     timings_ms: dict[str, float] = {}
 
 
+class CitedDocument(Read):
+    """What has become of a cited version."""
+
+    state: Literal["current", "replaced", "deleted"]
+    version_now: int | None = None
+    since: datetime | None = None
+    readable: bool = True
+
+
 class Citation(Read):
     """A footnote: the words answer[claim_start:claim_end] rest on the span start..end of a document."""
 
@@ -232,6 +264,7 @@ class Citation(Read):
     verdict: Literal["supported", "not_supported", "contradicted"]
     score: float
     placed_by: str = "model"
+    document: CitedDocument | None = None
 
 
 class NearMiss(Read):

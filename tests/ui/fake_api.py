@@ -24,6 +24,11 @@ EMPTY = {
 }
 
 
+class FilesToCheck(Strict):
+    collection_id: int
+    files: list[dict[str, str]]
+
+
 class NewCollection(Strict):
     name: str
 
@@ -62,8 +67,30 @@ def add_collections_and_documents(app: FastAPI, state: FakeState) -> None:
         state.collections[id_] = body.name
         return {"id": id_, "name": body.name, "created_at": "2026-03-12T09:00:00Z", "document_count": 0}
 
+    @app.post("/v1/documents/check")
+    def check(body: FilesToCheck) -> Any:
+        """By name alone: the fake keeps no bytes."""
+        by_name = {each["file_name"]: each for each in state.documents.values()}
+        return {"files": [checked(file, by_name.get(file["file_name"])) for file in body.files]}
+
+    @app.get("/v1/documents/{document_id}/versions")
+    def versions(document_id: int) -> Any:
+        newest = state.documents[document_id]["version"]
+        return {"items": [version(state.documents[document_id], n) for n in range(newest, 0, -1)]}
+
+    @app.delete("/v1/documents/{document_id}/versions/pending")
+    def drop_version(document_id: int) -> Any:
+        document = state.documents[document_id]
+        document.update(version=document["ready_version"], error=None, **STEPS[3])
+        return document
+
     @app.post("/v1/documents", status_code=202)
-    def upload(files: list[UploadFile], collection_id: int = Form(1)) -> Any:
+    def upload(
+        files: list[UploadFile],
+        collection_id: int = Form(1),
+        on_existing: str = Form("skip"),
+        document_id: int | None = Form(None),
+    ) -> Any:
         outcomes: list[dict[str, Any]] = []
         for file in files:
             size = len(file.file.read())
@@ -75,7 +102,13 @@ def add_collections_and_documents(app: FastAPI, state: FakeState) -> None:
             }
             if not size:
                 outcome |= {"status": "rejected", "error": EMPTY}
-            elif any(each["file_name"] == file.filename for each in state.documents.values()):
+            elif document_id is not None:
+                document = state.documents[document_id]
+                document.update(version=document["version"] + 1, step=0, **STEPS[0])
+                outcome |= {"status": "queued", "document_id": document_id, "job_id": state.new_id()}
+            elif on_existing == "skip" and any(
+                each["file_name"] == file.filename for each in state.documents.values()
+            ):
                 outcome |= {"status": "duplicate"}
             else:
                 id_ = state.add_document(str(file.filename), size, collection_id)
@@ -117,9 +150,35 @@ def add_collections_and_documents(app: FastAPI, state: FakeState) -> None:
         return Response(b"the original", media_type="application/octet-stream")
 
     @app.get("/v1/documents/{document_id}/pages/{number}/image")
-    def page_image(document_id: int, number: int, start: int, end: int, scale: float = 1.0) -> Any:
+    def page_image(
+        document_id: int, number: int, start: int, end: int, version: int = 1, scale: float = 1.0
+    ) -> Any:
         if document_id not in state.documents:
             return refused(404, "document_not_found", f"There is no document {document_id}.")
         if not state.documents[document_id]["file_name"].endswith(".pdf"):
             return refused(404, "page_image_unavailable", "Only PDF pages have images.")
         return Response(marked_page(number, HANDBOOK_TEXT[start:end], scale), media_type="image/png")
+
+
+def checked(file: dict[str, str], known: dict[str, Any] | None) -> dict[str, Any]:
+    """A name that begins with "changed" stands for other bytes."""
+    match = "same_name" if file["file_name"].startswith("changed") else "same_bytes"
+    return {
+        "file_name": file["file_name"],
+        "match": "none" if known is None else match,
+        "document_id": known and known["id"],
+        "document_name": known and known["file_name"],
+        "version": known and known["version"],
+        "status": known and known["status"],
+    }
+
+
+def version(document: dict[str, Any], number: int) -> dict[str, Any]:
+    ready = document["ready_version"]
+    state = "current" if number == ready else "pending" if number > (ready or 0) else "replaced"
+    return {
+        "number": number, "state": state, "file_name": document["file_name"], "sha256": "0" * 64,
+        "size_bytes": document["size_bytes"], "media_type": None, "page_count": None,
+        "created_at": "2026-03-12T09:00:00Z", "ready_at": None,
+        "replaced_at": "2026-03-14T09:00:00Z" if state == "replaced" else None, "purged_at": None,
+    }  # fmt: skip

@@ -73,7 +73,8 @@ class FakeState:
         document_id = self.new_id()
         self.documents[document_id] = {
             "id": document_id, "collection_id": collection_id, "file_name": file_name, "media_type": None,
-            "size_bytes": size_bytes, "sha256": "0" * 64, "version": 1, "step": 0, "page_count": None,
+            "size_bytes": size_bytes, "sha256": "0" * 64, "version": 1, "ready_version": None, "step": 0,
+            "page_count": None,
             "chunk_count": None, "paged": None, "report": None, "error": None,
             "created_at": "2026-03-12T09:00:00Z", "updated_at": "2026-03-12T09:00:00Z", **STEPS[0],
         }  # fmt: skip
@@ -88,6 +89,7 @@ class FakeState:
         if step == 2 and "damaged" in document["file_name"]:
             document.update(status="failed", progress=None, error=DAMAGED)
         if document["status"] == "ready":
+            document["ready_version"] = document["version"]
             document["report"] = {"language": "en", "pages_without_text": [], "warnings": []}
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import IO
 
 import streamlit as st
 
 from ui.client import ApiError, Client
 from ui.document_card import show_document
+from ui.known_files import show_choices, without_known
 from ui.schemas import Collection, DocumentList, Upload
 from ui.service import get_client
 from ui.text import counted, escape_markdown
@@ -32,6 +34,7 @@ def page() -> None:
     collection = choose_collection(client)
     upload_area(client, collection)
     show_outcomes()
+    show_choices(client, st.session_state.setdefault(OUTCOMES, []))
     status = status_filter()
     active = is_active(load(client, collection, status))
     # Polling ends by itself: the list reruns the page once nothing is being read any more.
@@ -80,11 +83,16 @@ def upload_area(client: Client, collection: Collection) -> None:
     )
     if not files:
         return
+    try:
+        new = without_known(client, collection, files)
+    except ApiError as error:
+        show_failure(error.failure)
+        return
     bar = st.progress(0.0)
     outcomes = []
-    for index, file in enumerate(files):
-        bar.progress(index / len(files), text=f"Uploading {index + 1} of {len(files)}")
-        outcomes.append(upload_one(client, collection.id, file.name, file))
+    for index, (name, data) in enumerate(new):
+        bar.progress(index / len(new), text=f"Uploading {index + 1} of {len(new)}")
+        outcomes.append(upload_one(client, collection.id, name, BytesIO(data)))
     st.session_state[OUTCOMES] = outcomes
     st.session_state[UPLOADER] = number + 1
     st.rerun()
