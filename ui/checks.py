@@ -7,8 +7,8 @@ from typing import Literal
 
 import streamlit as st
 
-from ui.schemas import Answer, Coverage, Quote
-from ui.text import counted, escape_markdown
+from ui.schemas import Answer, Conflict, Coverage, Quote
+from ui.text import counted, escape_markdown, place, shortened
 
 Color = Literal["green", "orange", "red"]
 STATES: dict[str, tuple[str, str, Color]] = {
@@ -37,6 +37,8 @@ def answer_state(answer: Answer) -> None:
 
 def check_notes(answer: Answer) -> None:
     """What a reader should know below the answer."""
+    for conflict in answer.conflicts:
+        disagreement(answer, conflict)
     for quote in answer.quotes:
         if quote.verdict in QUOTES:
             st.markdown(f":orange[:material/format_quote: {quote_note(quote)}]")
@@ -47,6 +49,20 @@ def check_notes(answer: Answer) -> None:
         st.caption(escape_markdown(answer.basis.note))
     if answer.coverage is not None:
         st.caption(", ".join(coverage_parts(answer.coverage)))
+
+
+def disagreement(answer: Answer, conflict: Conflict) -> None:
+    """Two passages that do not agree, one below the other."""
+    found = {source.number: source for source in (*answer.sources, *answer.also_retrieved)}
+    lines = ["Your documents disagree"]
+    for where, words in (
+        (conflict.supporting, conflict.supporting_text),
+        (conflict.disputing, conflict.disputing_text),
+    ):
+        source = found.get(where.number)
+        name = place(source.file_name, source.page) if source else f"passage {where.number}"
+        lines.append(f"**{escape_markdown(name)}:** {escape_markdown(shortened(words, 200))}")
+    st.warning("\n\n".join(lines), icon=":material/compare_arrows:")
 
 
 def quote_note(quote: Quote) -> str:

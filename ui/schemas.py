@@ -301,6 +301,21 @@ class Quote(Read):
     verdict: Literal["supported", "misattributed", "stitched", "not_found"]
 
 
+class ConflictPlace(Read):
+    """Words of a passage; `number` is that of `sources` or `also_retrieved`."""
+
+    number: int
+
+
+class Conflict(Read):
+    """A claim that one passage supports and another disputes."""
+
+    supporting: ConflictPlace
+    disputing: ConflictPlace
+    supporting_text: str
+    disputing_text: str
+
+
 class Coverage(Read):
     searched: int
     pending: int = 0
@@ -348,6 +363,7 @@ class Answer(Read):
     weak_evidence: bool = False
     removed_claims: list[RemovedClaim] = []
     quotes: list[Quote] = []
+    conflicts: list[Conflict] = []
     coverage: Coverage | None = None
     basis: Basis | None = None
     timings_ms: dict[str, float] = {}

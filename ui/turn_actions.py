@@ -74,6 +74,13 @@ def answer_actions(client: Client, message: Answer) -> None:
             on_click=ask_next,
             args=(Asking(message.question, replaces=message.message_id),),
         )
+        st.link_button(
+            "Inspect",
+            f"inspector?message={message.message_id}",
+            icon=":material/troubleshoot:",
+            type="tertiary",
+            help="Time, prompt, candidates and replay of this answer",
+        )
         if message.refusal is not None and message.refusal.reason == "weak_evidence":
             st.button(
                 "Answer anyway",

