@@ -19,22 +19,20 @@ from ui.schemas import (
     AskSources,
     AskToken,
     Collection,
-    Configurations,
     Conversation,
     ConversationSummary,
     Document,
     DocumentList,
     DocumentVersion,
     Failure,
-    Gate,
     Known,
-    Overview,
     Read,
     SearchResult,
     Share,
     SharedConversation,
     Upload,
 )
+from ui.service_schemas import Configurations, Gate, Overview
 from ui.sse import parse_events
 from ui.traces import Influence, ReplayResult, Trace
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from ui.client import Client
-from ui.schemas import Configurations, SearchConfig
+from ui.service_schemas import Configurations, SearchConfig
 
 
 class Knob(NamedTuple):

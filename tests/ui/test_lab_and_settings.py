@@ -13,7 +13,8 @@ from tests.ui.test_chat import submit
 from tests.ui.test_pages import search_page, shown
 from ui.configuration import changed
 from ui.ranking import why
-from ui.schemas import Hit, Ranks, Scores, SearchConfig
+from ui.schemas import Hit, Ranks, Scores
+from ui.service_schemas import SearchConfig
 
 
 def settings_page() -> None:

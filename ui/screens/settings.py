@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from ui.client import Client
-from ui.schemas import Collection, Gate, GatePoint, ModelFacts, Overview, SharePoint
+from ui.schemas import Collection
 from ui.service import get_client
+from ui.service_schemas import Gate, GatePoint, ModelFacts, Overview, SharePoint
 from ui.text import counted, escape_markdown, file_size
 from ui.views import failures_shown
 
@@ -81,7 +84,7 @@ def rates(gate: Gate, chosen: float) -> str:
     )
 
 
-def nearest(curve: list[GatePoint], threshold: float) -> GatePoint:
+def nearest(curve: Sequence[GatePoint], threshold: float) -> GatePoint:
     """The measured point that says what this threshold does."""
     return min(curve, key=lambda point: abs(point.threshold - threshold))
 
