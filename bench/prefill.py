@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
 from bench import ours
 from bench.decoders import Decode, clock, decoder_peers, our_decode
@@ -11,6 +12,7 @@ from bench.report import OURS, Row, row_of
 from bench.session import Session
 from bench.texts import exact_tokens, prose, questions
 from bench.work import decoder_work
+from model.decoder_tokenizer import PromptMask
 from model.generator import DecodingOptions, Generator, Segments
 
 PROMPT_TOKENS = 1200
@@ -39,7 +41,8 @@ def rows(session: Session) -> Iterator[Row]:
     decoders.clear()
     subjects.clear()
     for passage_tokens in (500,) if session.quick else (500, 2000, 8000):
-        yield _stored_passages(session, generator, passage_tokens)
+        for mask in get_args(PromptMask):
+            yield _asked_again(session, generator, passage_tokens, mask)
 
 
 def _prompt_rate(decode: Decode, generator: Generator, count: int) -> Run:
@@ -52,29 +55,35 @@ def _prompt_rate(decode: Decode, generator: Generator, count: int) -> Run:
     return run
 
 
-def _stored_passages(session: Session, generator: Generator, passage_tokens: int) -> Row:
-    """The second question over the same passages against the first; every round has new passages."""
+def _asked_again(session: Session, generator: Generator, passage_tokens: int, mask: PromptMask) -> Row:
+    """The second question over the same passages against the first; every round has new passages.
+
+    Under the block mask passages are found one by one, under the full mask as the beginning of a prompt.
+    """
 
     def run_of(question: int) -> Run:
         def run(number: int) -> Figures:
-            prompt = _prompt(generator, passage_tokens, number, question)
+            prompt = _prompt(generator, passage_tokens, number, question, mask)
             return (clock(lambda: generator.generate(prompt, DecodingOptions(max_new_tokens=1))).first_s,)
 
         return run
 
     results = session.compare({"cold": run_of(0), OURS: run_of(1)}, rounds=5, budget_s=40.0)
-    return row_of(f"first token, {passage_tokens:,} tokens of stored passages", "s", results)
+    known = "stored passages" if mask == "block" else "a known beginning"
+    return row_of(f"first token, {passage_tokens:,} tokens of {known}", "s", results)
 
 
-def _prompt(generator: Generator, passage_tokens: int, number: int, question: int) -> Segments:
+def _prompt(
+    generator: Generator, passage_tokens: int, number: int, question: int, mask: PromptMask
+) -> Segments:
     """Preamble, passages of together `passage_tokens` (to within one passage), question."""
     passages: list[str] = []
     count = 0
     while count < passage_tokens:
-        text = prose(PASSAGE_WORDS, "stored", passage_tokens, number, len(passages))
+        text = prose(PASSAGE_WORDS, mask, passage_tokens, number, len(passages))
         passages.append(f"[{len(passages) + 1}] {text}\n")
         count += len(_tokens(generator, passages[-1]))
-    return Segments((PREAMBLE, *passages, f"\nQuestion: {questions()[question].text}\nAnswer:"), "block")
+    return Segments((PREAMBLE, *passages, f"\nQuestion: {questions()[question].text}\nAnswer:"), mask)
 
 
 def _tokens(generator: Generator, text: str) -> Sequence[int]:

@@ -19,7 +19,7 @@ from model.prefix_cache import PrefixCache
 from model.scores import Scores
 
 PREFILL_CHUNK_TOKENS = 1024  # bounds the mask's memory, and how late a cancellation is noticed
-PREFIX_BYTES = 96 * 2**20  # of blocks that prompts begin with: some 5,000 tokens
+PREFIX_BYTES = 192 * 2**20  # of blocks that prompts begin with: some 10,000 tokens
 PASSAGE_BYTES = 256 * 2**20  # of stored passages: some 90 passages of 150 tokens of Gemma 3 270M in bfloat16
 
 
