@@ -94,16 +94,30 @@ def plan_corpus(
     return _over_documents(session, user, question, kind, documents, find)
 
 
-def partial_basis(session: Session, question: str, access: AccessFilter, read: int) -> Basis | None:
-    """What an ordinary answer to a question about the whole corpus rests on; None for other questions."""
+def partial_basis(
+    session: Session, question: str, access: AccessFilter, read: Sequence[Passage]
+) -> Basis | None:
+    """What an ordinary answer rests on, where the question was about the whole corpus or about rows.
+
+    None for other questions.
+    """
     kind = corpus_kind(question)
-    if kind is None:
+    of_rows = kind is None and _ROW_WORDS.search(question) and any(map(_from_table, read))
+    if kind is None and not of_rows:
         return None
     documents = sources.ready_documents(session, access)
     total = sources.count_passages(session, documents)
-    rest = ": the others were not read for this answer" if total > read else ""
-    note = f"Based on {read} of {total} passages{rest}."
-    return Basis(kind, "passages", note)
+    rest = ": the others were not read for this answer" if total > len(read) else ""
+    rows = " No rows were computed, because not every word of the question is a column or a value."
+    return Basis(
+        kind or "count",
+        "passages",
+        f"Based on {len(read)} of {total} passages{rest}.{rows if of_rows else ''}",
+    )
+
+
+def _from_table(passage: Passage) -> bool:
+    return passage.chunk.file_name.casefold().endswith(sources.TABLE_ENDINGS)
 
 
 def _over_rows(

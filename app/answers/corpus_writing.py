@@ -48,7 +48,9 @@ def write_corpus(
             if statement:
                 yield _add(draft, f"{asked.file_name}: ", statement, notes)
     draft.claims = checked_claims(draft.footnotes)
-    draft.grounding = grounding_state(draft.claims, ())
+    # A count of documents rests on no passage, and on no text either.
+    counted = plan.lines and not draft.claims
+    draft.grounding = "grounded" if counted else grounding_state(draft.claims, ())
     draft.tokens["answer"] = services.models.generator.count_tokens(draft.answer)
 
 

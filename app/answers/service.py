@@ -81,7 +81,8 @@ def _from_corpus(
     yield Event("sources", _sources(draft, result))
     for text in write_corpus(services, draft, plan, cancelled):
         yield Event("token", {"text": text})
-    draft.refused_for = None if draft.answer else "no_answer_found"
+    if not draft.footnotes and not plan.lines:  # every document was silent
+        draft.answer, draft.refused_for = "", "no_answer_found"
 
 
 def _plan(
@@ -107,7 +108,7 @@ def _partial(services: Services, draft: Draft, access: AccessFilter) -> Basis | 
     if draft.prompt is None:
         return None
     with services.sessions() as session:
-        return partial_basis(session, draft.standalone_question, access, len(draft.prompt.passages))
+        return partial_basis(session, draft.standalone_question, access, draft.prompt.passages)
 
 
 def rewrite(services: Services, session: Session, draft: Draft, command: Command) -> None:

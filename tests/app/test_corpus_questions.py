@@ -189,7 +189,9 @@ def test_a_summary_is_a_sentence_of_each_document_word_for_word(client: TestClie
     for line, text in zip(lines, (FERRY, BRIDGE, REEF), strict=True):
         assert line.split(": ", 1)[1].rsplit(" [", 1)[0].split("Ferry ")[-1].split("Reef ")[-1] in text
     assert answer["grounding"] == "grounded"
-    assert ask(client, "How many files do I have?")["answer"] == "• 3 documents are ready"
+    files = ask(client, "How many files do I have?")
+    assert (files["answer"], files["state"]) == ("• 3 documents are ready", "answered")
+    assert files["grounding"] == "grounded"
     named = ask(client, "Summarise the reef")
     assert named["answer"].startswith("• reef.md: ")
     assert "\n" not in named["answer"]
@@ -226,3 +228,18 @@ def test_what_cannot_be_counted_is_answered_with_a_plain_note(client: TestClient
     }
     ordinary = ask(client, "How often runs the Wend ferry?")
     assert ordinary["basis"] is None
+
+
+def test_rows_that_were_not_computed_are_said_not_to_be(client: TestClient) -> None:
+    upload(client, {"pumps.csv": PUMPS})
+    answer = ask(client, "How many red Tarn pumps are sold in Velm?", config={"evidence_threshold": 0.0})
+    assert answer["basis"]["method"] == "passages"
+    assert "No rows were computed" in answer["basis"]["note"]
+
+
+def test_documents_that_are_all_silent_are_a_refusal(client: TestClient, generator: EchoGenerator) -> None:
+    upload(client, {"ferry.md": FERRY, "bridge.md": BRIDGE})
+    generator.answer = " [0]"
+    answer = ask(client, "Compare what runs over the Wend in summer and on the road")
+    assert (answer["state"], answer["answer"], answer["citations"]) == ("refused", "", [])
+    assert answer["refusal"]["reason"] == "no_answer_found"

@@ -51,6 +51,18 @@ def test_a_text_prompt_is_encoded_with_the_begin_token(tiny):
     assert list(tiny.generate("abc", options)) == list(tiny.generate([256, *b"abc"], options))
 
 
+def test_given_tokens_are_weighed_as_if_they_were_written(tiny):
+    pieces = list(tiny.generate(PROMPT, DecodingOptions(9)))
+    weighed = tiny.logprobs(PROMPT, tokens_of(pieces))
+    assert weighed == pytest.approx([piece.logprob for piece in pieces], abs=1e-4)
+    assert tiny.logprobs(PROMPT, tokens_of(pieces)[:1]) == pytest.approx(weighed[:1], abs=1e-4)
+    assert sum(tiny.logprobs(PROMPT, [7, 7, 7])) < sum(weighed[:3])
+    with pytest.raises(ValueError, match="no tokens"):
+        tiny.logprobs(PROMPT, [])
+    with pytest.raises(ContextOverflow):
+        tiny.logprobs(PROMPT, [7] * 300)
+
+
 def test_log_probabilities_are_the_models_own(tiny):
     (piece,) = tiny.generate(PROMPT, DecodingOptions(1, temperature=3.0, top_k=5, seed=4))
     with torch.inference_mode():
