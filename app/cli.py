@@ -188,9 +188,13 @@ def ingest(
     ] = "skip",
     depth: Annotated[int, typer.Option(min=0, max=5, help="Of an address: links of its site to follow.")] = 0,
     pages: Annotated[int, typer.Option(min=1, max=10_000, help="Of an address: most pages to read.")] = 20,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep a folder in step until Ctrl-C.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Read documents into a collection and wait until each is ready or has failed."""
+    if watch:
+        _watch(Path(source), collection)
+        return
     from app.documents.local import ingest_paths
     from app.sites.crawling import CrawlLimits
     from app.sites.fetching import Fetcher
@@ -212,6 +216,20 @@ def ingest(
         typer.echo(json.dumps({"documents": rows}, ensure_ascii=False))
     if not any(row["status"] != "failed" for row in rows):
         raise typer.Exit(1)
+
+
+def _watch(folder: Path, collection: str) -> None:
+    from app.folders.watching import watch_folder
+    from app.wiring import build_services
+
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    services = build_services(configured())
+    try:
+        watch_folder(services, folder, collection, _tell, stop)
+    finally:
+        services.close()
 
 
 def _tell(message: str) -> None:

@@ -211,6 +211,25 @@ class EncoderRow(Base):
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
 
+class FolderFile(Base):
+    """A file that a watched folder gave to a collection, as it looked then."""
+
+    __tablename__ = "folder_files"
+    __table_args__ = (UniqueConstraint("collection_id", "folder", "path"), NEVER_REUSED)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    collection_id: Mapped[int] = mapped_column(BigInteger)  # no foreign key: collections are purged freely
+    folder: Mapped[str] = mapped_column(Text)  # absolute
+    path: Mapped[str] = mapped_column(Text)  # inside the folder, with /
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    modified_ns: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    document_id: Mapped[int | None] = mapped_column(BigInteger, index=True)  # None: it was refused
+    owns: Mapped[bool] = mapped_column()  # False: the document was there before, and stays
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+
+
 class IndexChangeRow(Base):
     """The ordered log that every index applies; ids follow commit order (writers take a lock)."""
 

@@ -35,7 +35,7 @@ Codes = Any
 class SearchEffort:
     """What a search may cost; recall follows from it."""
 
-    scanned: int = 300_000  # permitted vectors whose codes are compared, 4 ns each
+    scanned: int = 400_000  # permitted vectors whose codes are compared, 4 ns each
     short_list: int = 128  # scored exactly at least; twice as many as are asked for where that is more
     exact: int = 2_000  # permitted vectors up to which all are scored exactly
 

@@ -1,0 +1,102 @@
+"""What a folder holds now, and how that differs from what it gave before (the difference is pure)."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+UNFINISHED = ("~$*", "*~", "*.tmp", "*.temp", "*.part", "*.partial", "*.crdownload", "*.download", "*.swp")
+"""Names that editors, browsers and office programs give to files they have not finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What tells a changed file from an unchanged one without reading it."""
+
+    size_bytes: int
+    modified_ns: int
+
+
+Snapshot = Mapping[str, FileState]
+"""Relative path, with `/`, to the state of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A file that was read before."""
+
+    state: FileState
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Relative paths."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+
+def scan(root: Path) -> dict[str, FileState]:
+    """Every regular file below `root` but hidden and unfinished ones; links are followed to files only.
+
+    Raises OSError when the folder itself cannot be read; what vanishes meanwhile is left out.
+    """
+    os.scandir(root).close()  # os.walk would pass over an error here, and everything would look removed
+    found = {}
+    for folder, names, files in os.walk(root):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        for name in files:
+            state = None if _is_ignored(name) else _state(Path(folder) / name)
+            if state is not None:
+                found[(Path(folder) / name).relative_to(root).as_posix()] = state
+    return found
+
+
+def settled(before: Snapshot, now: Snapshot) -> dict[str, FileState]:
+    """Files that look the same in two looks a while apart: nobody is writing them."""
+    return {name: state for name, state in now.items() if before.get(name) == state and state.size_bytes}
+
+
+def compare(known: Mapping[str, Known], before: Snapshot, now: Snapshot) -> Difference:
+    """What to do after two looks a while apart.
+
+    A file that is being written is left for later, and one counts as removed only when both looks missed it:
+    by then a file that was renamed has settled under its new name.
+    """
+    ready = settled(before, now)
+    return Difference(
+        added=tuple(sorted(name for name in ready if name not in known)),
+        changed=tuple(sorted(name for name in ready if name in known and known[name].state != ready[name])),
+        removed=tuple(sorted(name for name in known if name not in now and name not in before)),
+    )
+
+
+def renames(
+    known: Mapping[str, Known], difference: Difference, digest: Callable[[str], str]
+) -> dict[str, str]:
+    """New path to old path, where an added file has the bytes of a removed one; each is used once."""
+    gone = {known[name].sha256: name for name in reversed(difference.removed)}
+    return {
+        name: old for name in difference.added if gone and (old := gone.pop(digest(name), None)) is not None
+    }
+
+
+def _is_ignored(name: str) -> bool:
+    return name.startswith(".") or any(fnmatch.fnmatch(name.lower(), pattern) for pattern in UNFINISHED)
+
+
+def _state(path: Path) -> FileState | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return FileState(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
