@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 UNFINISHED = ("~$*", "*~", "*.tmp", "*.temp", "*.part", "*.partial", "*.crdownload", "*.download", "*.swp")
 """Names that editors, browsers and office programs give to files they have not finished."""
+_UNFINISHED = re.compile("|".join(map(fnmatch.translate, UNFINISHED)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,12 @@ def scan(root: Path) -> dict[str, FileState]:
     found = {}
     for folder, names, files in os.walk(root):
         names[:] = sorted(name for name in names if not name.startswith("."))
+        inside = os.path.relpath(folder, root)
+        prefix = "" if inside == os.curdir else inside.replace(os.sep, "/") + "/"
         for name in files:
-            state = None if _is_ignored(name) else _state(Path(folder) / name)
+            state = None if _is_ignored(name) else _state(os.path.join(folder, name))
             if state is not None:
-                found[(Path(folder) / name).relative_to(root).as_posix()] = state
+                found[prefix + name] = state
     return found
 
 
@@ -91,12 +95,12 @@ def renames(
 
 
 def _is_ignored(name: str) -> bool:
-    return name.startswith(".") or any(fnmatch.fnmatch(name.lower(), pattern) for pattern in UNFINISHED)
+    return name.startswith(".") or _UNFINISHED.match(name.lower()) is not None
 
 
-def _state(path: Path) -> FileState | None:
+def _state(path: str) -> FileState | None:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return None
     return FileState(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
