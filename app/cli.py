@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -44,8 +44,20 @@ def main() -> None:
     try:
         app()
     except AppError as error:
-        typer.echo(f"{error.cause}\n{error.next_step}  [{error.code}]", err=True)
-        sys.exit(2)
+        _fail(error)
+    except Exception as error:
+        from sqlalchemy.exc import DBAPIError
+
+        if not isinstance(error, DBAPIError):
+            raise
+        from app.db_failures import explained
+
+        _fail(explained(error))
+
+
+def _fail(error: AppError) -> NoReturn:
+    typer.echo(f"{error.cause}\n{error.next_step}  [{error.code}]", err=True)
+    sys.exit(2)
 
 
 def configured(*, service: bool = False) -> Settings:

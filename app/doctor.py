@@ -21,6 +21,8 @@ from app.documents.encoders import require_encoder
 from app.documents.index_sync import catch_up
 from app.documents.removal import collect_garbage
 from app.errors import AppError
+from app.jobs import repository as jobs
+from app.jobs.workplace import Workplace
 from app.reindexing import add_vectors
 from app.services import Services
 
@@ -78,6 +80,7 @@ def check(services: Services) -> DoctorReport:
         problems += _check_rows(session, services.settings.keep_versions)
         used = repository.used_digests(session)
         documents = repository.count_by_status(session)
+        problems += _check_work(services, session)
     problems += _check_files(services, used)
     return DoctorReport(
         ok=not problems,
@@ -100,6 +103,7 @@ def fix(services: Services) -> DoctorReport:
     _fix_rows(services)
     services.index.reset()
     with services.sessions() as session:
+        _workplace(services).clear(_left_work(services, session))
         used = repository.used_digests(session)
     collect_garbage(services.sessions, services.blobs, frozenset(services.blobs.digests()) - used.keys())
     for path in services.blobs.abandoned(ABANDONED_AFTER_S):
@@ -186,6 +190,23 @@ def _check_rows(session: Session, keep_versions: int) -> Iterator[Problem]:
             "deleted collections are hidden and wait to be purged."
         )
         yield Problem("purge_pending", count, cause, RUN_FIX)
+
+
+def _check_work(services: Services, session: Session) -> Iterator[Problem]:
+    """What a worker kept of a file whose job is gone or over."""
+    if left := _left_work(services, session):
+        cause = f"{len(left)} jobs that are over have left what was read: {_some(left)}."
+        yield Problem("work_left", len(left), cause, RUN_FIX)
+
+
+def _left_work(services: Services, session: Session) -> set[int]:
+    kept = set(_workplace(services).jobs())
+    return kept - jobs.unfinished(session, kept) if kept else kept
+
+
+def _workplace(services: Services) -> Workplace:
+    models = services.models.ingest
+    return Workplace(services.settings.data_dir / "work", models.encoder_id, models.dimension)
 
 
 def _check_files(services: Services, used: dict[str, int]) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
+from app.db_failures import explained
 from app.errors import AppError, ErrorBody, InvalidRequest
 
 log = logging.getLogger(__name__)
@@ -63,14 +64,9 @@ def _http(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _database(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DBAPIError)
     log.error("%s %s: the database failed", request.method, request.url.path, exc_info=error)
-    body = ErrorBody(
-        code="database_unavailable",
-        stage="request",
-        cause="The database did not answer.",
-        next_step="Try again; if it stays, check the database and the free disk space.",
-    )
-    return JSONResponse(body.model_dump(mode="json"), 503, {"Retry-After": RETRY_AFTER_S})
+    return respond(explained(error))
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -140,20 +140,24 @@ class IndexStore:
         with self._saving:
             if self._saved_change_id == self._last_change_id and list_snapshots(self._folder):
                 return
-            staged, manifest = self._stage()
-            seal(staged, manifest)
-            with exclusive(self._folder):
-                publish(staged, self._folder, manifest)
+            staged = self._new_folder("staged")
+            try:
+                manifest = self._stage(staged)
+                seal(staged, manifest)
+                with exclusive(self._folder):
+                    publish(staged, self._folder, manifest)
+            except BaseException:  # a full disk: what was written must not fill it further
+                shutil.rmtree(staged, ignore_errors=True)
+                raise
             self._saved_change_id = manifest.last_change_id
 
-    def _stage(self) -> tuple[Path, Manifest]:
+    def _stage(self, staged: Path) -> Manifest:
         """Both indexes copied at one change id; changes wait for the copying only."""
-        staged = self._new_folder("staged")
         with self._writing:
             for name, index in ((_DENSE, self._dense), (_BM25, self._bm25)):
                 (staged / name).mkdir()
                 index.save(staged / name)
-            return staged, self._describe()
+            return self._describe()
 
     def reset(self) -> None:
         """Forget everything, snapshots included, and start again at change 0."""

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 ChangeOver = Callable[[Services], None]
 """Told about the services that take the place of those in use."""
 
+SAVE_RETRY_S = 30.0  # after a snapshot that could not be written
 KEEP_REPLACED_S = 120.0  # longer than any question
 SWEEP_EVERY_S = 60.0  # without a change: vectors of a replaced encoder expire by time
 SAVE_AFTER_CHANGES = 200
@@ -146,5 +147,6 @@ class IndexFollower:
             self._services.index.save()
             self._unsaved_changes = 0
             self._save_not_before = time.monotonic() + SAVE_PAUSE_FACTOR * (time.monotonic() - started)
-        except OSError:
+        except (OSError, RuntimeError, ValueError):  # FAISS and Tantivy have their own words for a full disk
             log.exception("the index snapshot could not be saved; the next start rebuilds from the database")
+            self._save_not_before = time.monotonic() + SAVE_RETRY_S

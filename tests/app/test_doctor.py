@@ -149,6 +149,15 @@ def test_bytes_of_another_size_are_named(services: Services, document_id: int) -
     assert [(problem.code, problem.count) for problem in report.problems] == [("file_damaged", 1)]
 
 
+def test_work_of_a_job_that_is_gone_is_named_and_removed(services: Services, document_id: int) -> None:
+    left = services.settings.data_dir / "work" / "77"
+    left.mkdir(parents=True)
+    (left / "parsed").write_text("what was read")
+    assert codes(services) == ["work_left"]
+    assert fix(services).ok
+    assert not left.exists()
+
+
 def test_what_is_hidden_and_not_yet_purged_is_named_with_its_count(
     services: Services, document_id: int
 ) -> None:
