@@ -24,8 +24,8 @@ PAGE = (
     " VALUES (1, 1, 1, 0, 1, 'x')"
 )
 CHUNK = (
-    'INSERT INTO chunks (owner_id, collection_id, document_id, position, start, "end", text, headings, tokens)'
-    " VALUES (1, 1, 1, 0, 0, 1, 'x', '[]', 1)"
+    'INSERT INTO chunks (owner_id, collection_id, document_id, position, start, "end", text, headings,'
+    " tokens) VALUES (1, 1, 1, 0, 0, 1, 'x', '[]', 1)"
 )
 VECTOR = "INSERT INTO vectors (chunk_id, owner_id, encoder_id, vector) VALUES (1, 1, 'old@1', :vector)"
 
