@@ -233,6 +233,7 @@ def _over_documents(
 ) -> CorpusPlan | None:
     """The documents to ask; None when there are not two to compare or list from."""
     about = topic(question) if kind == "summarise" else None
+    scores: dict[int, float | None] = {}
     named = _named(documents, about) if about else []
     if kind == "summarise" and (named or about is None):
         about = None
@@ -241,12 +242,18 @@ def _over_documents(
             for each in (named or documents)[:MAP_DOCUMENTS]
         ]
     else:
-        chosen = _ranked(documents, find(question))
+        hits = find(question)
+        scores = {hit.chunk.chunk_id: hit.rerank for hit in hits}
+        chosen = _ranked(documents, hits)
     if len(chosen) < (1 if kind == "summarise" else 2):
         return None
     known: dict[int, Passage] = {}
     asked = tuple(
-        Asked(document.id, document.file_name, tuple(_numbered(chunk, known) for chunk in chunks))
+        Asked(
+            document.id,
+            document.file_name,
+            tuple(_numbered(chunk, known, scores.get(chunk.chunk_id)) for chunk in chunks),
+        )
         for document, chunks in chosen
     )
     total = sources.count_passages(session, documents)
@@ -277,8 +284,8 @@ def _ranked(documents: Sequence[Document], hits: Sequence[Hit]) -> list[tuple[Do
     return ranked[:MAP_DOCUMENTS]
 
 
-def _numbered(chunk: Chunk, known: dict[int, Passage]) -> Passage:
+def _numbered(chunk: Chunk, known: dict[int, Passage], score: float | None = None) -> Passage:
     """The passage of a chunk, under the number that it got first."""
     if chunk.chunk_id not in known:
-        known[chunk.chunk_id] = Passage(len(known) + 1, chunk, None)
+        known[chunk.chunk_id] = Passage(len(known) + 1, chunk, score)
     return known[chunk.chunk_id]

@@ -123,6 +123,7 @@ def _answered(
         markers=packed.markers,
         mask=settings.passage_mask,
         may_refuse=packed.no_answer is not None,
+        best_score=max((each.score for each in packed.passages if each.score is not None), default=None),
     )
     run = Generation(packed.segments, options, tuple(each.chunk.chunk_id for each in packed.passages))
     draft.generations.append(run)
