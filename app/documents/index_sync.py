@@ -70,7 +70,9 @@ def _apply_all(session: Session, index: IndexStore) -> int:
 
 def _next_batch(session: Session, applied: int) -> Sequence[IndexChangeRow]:
     """The next changes in order, up to as many additions as fit into memory, but at least one."""
-    rows = index_log.list_after(session, applied, CHANGES_PER_BATCH)
+    rows = index_log.list_after(session, applied, 2 * ADDED_PER_BATCH)
+    if not any(row.action == "add" for row in rows):
+        rows = index_log.list_after(session, applied, CHANGES_PER_BATCH)
     added = [position for position, row in enumerate(rows) if row.action == "add"][: ADDED_PER_BATCH + 1]
     counts = index_log.chunk_counts(session, [rows[position].document_id for position in added])
     chunks = 0
