@@ -38,7 +38,12 @@ def open_panel(answer: Answer, index: int, picture: Picture) -> None:
 
 def panel(answer: Answer, first: int, picture: Picture) -> None:
     """One footnote at a time, with a way to the others."""
-    index = chosen(answer, first)
+    with st.container(key="panel"):
+        footnote(answer, chosen(answer, first), picture)
+
+
+def footnote(answer: Answer, index: int, picture: Picture) -> None:
+    """Claim, verdict, and the passage on its page or as text."""
     citation = answer.citations[index]
     source = next((each for each in answer.sources if each.chunk_id == citation.chunk_id), None)
     st.markdown(f"**{escape_markdown(f'[{citation.number}] {place(citation.file_name, citation.page)}')}**")

@@ -33,6 +33,12 @@ STYLE = """
 .st-key-found ul { margin: 0; font-size: 0.9rem; }
 [class*="st-key-asked-"] { gap: 0; }
 [class*="st-key-asked-"] [class*="st-key-edit-"] { display: flex; justify-content: flex-end; }
+@media (min-width: 1500px) {  /* room enough for the panel beside the answer */
+  body:has(.st-key-panel) .stMainBlockContainer {
+    align-self: flex-start; margin: 0; max-width: calc(100vw - 300px - 48rem);
+  }
+  body:has(.st-key-panel) [data-testid="stDialog"] { background: transparent; }
+}
 @media (max-width: 640px) {
   .stMainBlockContainer, .stBottomBlockContainer { padding-left: 1rem; padding-right: 1rem; }
 }

@@ -7,6 +7,7 @@ of each page. With FOOTNOTE_DATA_DIR set, models that are prepared there are use
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -60,15 +61,17 @@ def take(api: str, ui: str) -> None:
 
 def chat(page: Page, _api: str, ui: str) -> None:
     """A cited answer with its page beside it."""
+    page.set_viewport_size({"width": 1600, "height": 900})
     page.goto(ui)
     ask(page, ASKED)
     page.get_by_role("button", name="Ask again").wait_for()
-    page.get_by_role("button", name="Footnote 1").first.click()
+    page.get_by_role("button", name=re.compile(r"^Footnote \d")).first.click()
     page.get_by_role("dialog").get_by_role("img", name="with the passage marked").wait_for()
 
 
 def documents(page: Page, _api: str, ui: str) -> None:
     """The documents of the samples' collection."""
+    page.set_viewport_size({"width": 1280, "height": 860})
     page.goto(f"{ui}/documents")
     page.get_by_text("Ready").first.wait_for()
 

@@ -210,8 +210,9 @@ def test_the_search_lab_says_why_and_opens_the_page_and_settings_keep_a_threshol
 ) -> None:
     state.add_document(HANDBOOK.name, 1, 1)
     page.goto(f"{ui_url}/search")
+    expect(page.get_by_text("Search runs exactly what an answer runs")).to_be_visible()
     page.get_by_label("Question or words").fill("leave")
-    page.get_by_label("Question or words").press("Enter")
+    page.get_by_role("button", name="Search", exact=True).click()
     expect(page.get_by_text("Number 3 by meaning made it number 2 of the fused list").first).to_be_visible()
     expect_contrast(page)
     page.get_by_role("button", name="Open").first.click()
