@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     )
     decode: Literal["auto", "native", "plain"] = Field(
         "auto",
-        description="Who computes answers: 8-bit native steps, built at first use, or plain torch; "
+        description="Who answers, reranks, verifies: 8-bit native steps, built at first use, or plain torch; "
         "auto is native where the processor and a compiler allow it.",
     )
     encoder_dtype: Literal["auto", "float32", "bfloat16"] = Field(

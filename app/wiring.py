@@ -34,6 +34,7 @@ from model.claim_verifier import ClaimVerifier
 from model.device import DType, choose_device, give_memory_back, has_native_bfloat16, set_threads
 from model.embedder import Embedder
 from model.generator import DecodingOptions, Generator, Piece, Segments
+from model.native.encoder import NativeChoice
 from model.native.library import NativeUnavailable
 from model.pair_scorer import PairScorer
 from model.registry import (
@@ -70,12 +71,7 @@ def build_models(settings: Settings) -> Models:
     """Every network, behind one thread that owns the device."""
     set_threads(settings.torch_threads)
     embedder = _embedder(settings)
-    scorer = PairScorer.load(
-        settings.reranker, device=settings.device, dtype=_dtype(settings, settings.encoder_dtype)
-    )
-    verifier = ClaimVerifier.load(
-        settings.verifier, device=settings.device, dtype=_dtype(settings, settings.encoder_dtype)
-    )
+    scorer, verifier = _scorer(settings), _verifier(settings)
     generators = [_generator(settings), *([_larger_generator(settings)] if settings.larger_decoder else [])]
     give_memory_back()
     worker = DeviceWorker(max_pending=settings.device_queue, step=lambda: _step_all(generators))
@@ -153,6 +149,28 @@ def train_network(network: Literal["reranker", "answerer", "verifier"], argument
 def models_folder(settings: Settings) -> Path:
     """Where prepared weights are kept."""
     return settings.data_dir / "models"
+
+
+def _scorer(settings: Settings) -> PairScorer:
+    return PairScorer.load(
+        settings.reranker,
+        device=settings.device,
+        dtype=_dtype(settings, settings.encoder_dtype),
+        native=_native(settings),
+    )
+
+
+def _verifier(settings: Settings) -> ClaimVerifier:
+    return ClaimVerifier.load(
+        settings.verifier,
+        device=settings.device,
+        dtype=_dtype(settings, settings.encoder_dtype),
+        native=_native(settings),
+    )
+
+
+def _native(settings: Settings) -> NativeChoice:
+    return NativeChoice(settings.decode, models_folder(settings) / "native")
 
 
 def _embedder(settings: Settings) -> Embedder:

@@ -26,8 +26,7 @@ def load_embedder(settings: Settings) -> Embedder:
 
 def load_scorer(settings: Settings) -> PairScorer:
     """The reranker; raises what `PairScorer.load` raises."""
-    dtype = wiring._dtype(settings, settings.encoder_dtype)
-    return PairScorer.load(settings.reranker, device=settings.device, dtype=dtype)
+    return wiring._scorer(settings)
 
 
 def load_generator(settings: Settings) -> Generator:

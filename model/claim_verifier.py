@@ -11,6 +11,7 @@ from torch import Tensor
 
 from model.cross_encoder import sides
 from model.device import DType, choose_device, choose_dtype
+from model.native.encoder import PLAIN, NativeChoice, NativeEncoder, native_encoder
 from model.packed_encoder import BATCH_TOKENS, PackedEncoder
 from model.packed_tokens import PackedTokens
 from model.registry import VERIFIER_FILE, resolve_encoder, resolve_verifier
@@ -33,9 +34,10 @@ class ClaimVerifier:
         identity: str,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
+        native: NativeEncoder | None = None,
     ) -> None:
         model = loaded.model.to(device).eval()
-        self._encoder = PackedEncoder(model.encoder, device, dtype)
+        self._encoder = PackedEncoder(model.encoder, device, dtype, native)
         self._marks, self._frozen_layers = model.marks, model.frozen_layers
         self._head = model.head  # stays in fp32: close verdicts must keep their order
         self._calibration = loaded.calibration
@@ -52,15 +54,24 @@ class ClaimVerifier:
         encoder: str = BASE_ENCODER,
         device: str = "auto",
         dtype: DType = "float32",
+        native: NativeChoice = PLAIN,
     ) -> ClaimVerifier:
         """The verifier called `name` on the encoder it was trained on.
 
-        Raises what `resolve_verifier`, `resolve_encoder` and `load_verifier` raise.
+        `native` says who computes its blocks. Raises NativeUnavailable, and what `resolve_verifier`,
+        `resolve_encoder` and `load_verifier` raise.
         """
         card, base, place = resolve_verifier(name), resolve_encoder(encoder), choose_device(device)
         tokenizer = EncoderTokenizer.load(base.path / "tokenizer.json")
         loaded = load_verifier(card.path / VERIFIER_FILE, base, tokenizer.id)
-        return cls(loaded, tokenizer, identity=card.id, device=place, dtype=choose_dtype(dtype, place))
+        return cls(
+            loaded,
+            tokenizer,
+            identity=card.id,
+            device=place,
+            dtype=choose_dtype(dtype, place),
+            native=native_encoder(loaded.model.encoder, place, native),
+        )
 
     def verify(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         """Probabilities of supported, contradicted and not supported: float32 [N, 3], rows summing to 1.

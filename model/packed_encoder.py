@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from model.attention import AttentionMask, attend
 from model.device import has_native_bfloat16
-from model.encoder import Block, Encoder
+from model.encoder import Block, Encoder, scaled_queries
+from model.native.encoder import NativeEncoder
 from model.packed_tokens import PackedTokens, Stack
 
 BATCH_TOKENS = 2048  # of a forward pass: activations stay in cache, calls are amortised
@@ -67,7 +68,7 @@ class PackedBlock:
             return tensor.detach().to(device=device, dtype=dtype)
 
         self._heads = block.heads
-        self._qkv = Product(*(place(_scaled_queries(end, block.heads)) for end in _ends(block.qkv)))
+        self._qkv = Product(*(place(scaled_queries(end, block.heads)) for end in _ends(block.qkv)))
         self._attention_out = Product(*map(place, _ends(block.attention_out)))
         self._mlp_in = Product(*map(place, _ends(block.mlp_in)))
         self._mlp_out = Product(*map(place, _ends(block.mlp_out)))
@@ -82,12 +83,6 @@ class PackedBlock:
 
 def _ends(linear: nn.Linear) -> tuple[Tensor, Tensor]:
     return linear.weight, linear.bias
-
-
-def _scaled_queries(qkv: Tensor, heads: int) -> Tensor:
-    """The weight [3C, C] or bias [3C] with its query third times D ** -0.5, before any rounding to bf16."""
-    width = qkv.shape[0] // 3
-    return torch.cat([qkv[:width].detach() * (width // heads) ** -0.5, qkv[width:].detach()])
 
 
 class Norm:
@@ -107,14 +102,24 @@ class Norm:
 class PackedEncoder:
     """The weights of an `Encoder`, copied to a device and type and laid out for it."""
 
-    def __init__(self, encoder: Encoder, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        native: NativeEncoder | None = None,
+    ) -> None:
+        """`native` holds the same blocks and computes in their place, on the CPU."""
         self.config = encoder.config
+        self._native = native
         self._words, self._positions, self._types = (
             table.weight.detach().to(device=device, dtype=dtype)
             for table in (encoder.words, encoder.positions, encoder.types)
         )
         self._norm = Norm(encoder.norm, device, dtype)
-        self._blocks = [PackedBlock(cast(Block, block), device, dtype) for block in encoder.blocks]
+        self._blocks = (
+            [] if native else [PackedBlock(cast(Block, block), device, dtype) for block in encoder.blocks]
+        )
         self._mix = choose_mix(device, dtype)
 
     def __call__(self, tokens: PackedTokens) -> Tensor:
@@ -132,6 +137,8 @@ class PackedEncoder:
 
     def run(self, x: Tensor, tokens: PackedTokens, blocks: slice = slice(None)) -> Tensor:
         """[N, C] through some of the blocks, by default all: [N, C]."""
+        if self._native is not None:
+            return self._native.run(x, tokens.sizes, blocks)
         for block in self._blocks[blocks]:
             x = block(x, tokens, self._mix)
         return x

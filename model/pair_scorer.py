@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from model.cross_encoder import CrossEncoder
 from model.device import DType, choose_device, choose_dtype
+from model.native.encoder import PLAIN, NativeChoice, NativeEncoder, native_encoder
 from model.packed_encoder import BATCH_TOKENS, PackedEncoder
 from model.packed_tokens import PackedTokens
 from model.registry import RERANKER_FILE, resolve_reranker
@@ -30,8 +31,9 @@ class PairScorer:
         max_tokens: int,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
+        native: NativeEncoder | None = None,
     ) -> None:
-        self._encoder = PackedEncoder(model.encoder, device, dtype)
+        self._encoder = PackedEncoder(model.encoder, device, dtype, native)
         self._head = model.head.to(device).eval()  # stays in fp32: saturated scores must keep their order
         self._calibration = calibration
         self._tokenizer = tokenizer
@@ -40,8 +42,18 @@ class PairScorer:
         self.max_tokens = max_tokens
 
     @classmethod
-    def load(cls, name: str = "builtin", *, device: str = "auto", dtype: DType = "float32") -> PairScorer:
-        """The cross-encoder called `name`; raises what `resolve_reranker` and `load_reranker` raise."""
+    def load(
+        cls,
+        name: str = "builtin",
+        *,
+        device: str = "auto",
+        dtype: DType = "float32",
+        native: NativeChoice = PLAIN,
+    ) -> PairScorer:
+        """The cross-encoder called `name`; raises what `resolve_reranker` and `load_reranker` raise.
+
+        `native` says who computes its blocks; raises NativeUnavailable.
+        """
         card, place = resolve_reranker(name), choose_device(device)
         tokenizer = EncoderTokenizer.load(card.path / "tokenizer.json")
         model, calibration, max_tokens = load_reranker(card.path / RERANKER_FILE, tokenizer.id)
@@ -53,6 +65,7 @@ class PairScorer:
             max_tokens=max_tokens,
             device=place,
             dtype=choose_dtype(dtype, place),
+            native=native_encoder(model.encoder, place, native),
         )
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:

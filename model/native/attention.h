@@ -158,6 +158,7 @@ inline void attend_span(const float* query, const float* keys, const float* valu
 // Keys and values of the spans that a prompt's new tokens see, in the order in which tiles of queries read them.
 class PackedSpans {
    public:
+    explicit PackedSpans(int64_t width = 0) : width_(width) {}
     void resize(int64_t first, int64_t spans, int64_t key_heads, int64_t width) {
         first_ = first, key_heads_ = key_heads, width_ = width;
         keys_.resize(spans * key_heads * SPAN * width / 2);
@@ -178,6 +179,20 @@ class PackedSpans {
             }
         }
     }
+    // One head of a text of its own: `count` rows of keys and values in float32, `stride` apart; zeros beyond.
+    void pack_text(const float* keys, const float* values, int64_t count, int64_t stride) {
+        resize(0, (count + SPAN - 1) / SPAN, 1, width_);
+        std::fill(keys_.begin(), keys_.end(), 0);
+        std::fill(values_.begin(), values_.end(), 0);
+        for (int64_t s = 0; s < count; ++s) {
+            const float *key = keys + s * stride, *value = values + s * stride;
+            uint32_t* k = keys_.data() + at(s / SPAN, 0) + s % SPAN;
+            for (int64_t i = 0; i < width_; i += 2)
+                k[i / 2 * SPAN] = as_bfloat16(key[i]) | uint32_t(as_bfloat16(key[i + 1])) << 16;
+            uint32_t* v = values_.data() + at(s / SPAN, 0) + s % SPAN / 2 * width_;
+            for (int64_t i = 0; i < width_; ++i) v[i] |= uint32_t(as_bfloat16(value[i])) << (s % 2 * 16);
+        }
+    }
     const uint32_t* keys(int64_t span, int64_t head) const { return keys_.data() + at(span, head); }
     const uint32_t* values(int64_t span, int64_t head) const { return values_.data() + at(span, head); }
 
@@ -187,6 +202,101 @@ class PackedSpans {
     }
     int64_t first_ = 0, key_heads_ = 0, width_ = 0;
     std::vector<uint32_t> keys_, values_;
+};
+
+// scores [8, 32], rows `stride` apart, of keys [D / 2, SPAN] from the given one on; queries [D / 2, 8], pairs of columns.
+inline void score_tile(const uint32_t* queries, const uint32_t* keys, int64_t width, float* scores, int64_t stride) {
+    __m512 low[TILE_ROWS], high[TILE_ROWS];
+    for (int q = 0; q < TILE_ROWS; ++q) low[q] = high[q] = _mm512_setzero_ps();
+    for (int64_t i = 0; i < width / 2; ++i, keys += SPAN, queries += TILE_ROWS) {
+        const __m512bh a = pairs(keys), b = pairs(keys + 16);
+#pragma GCC unroll 8
+        for (int q = 0; q < TILE_ROWS; ++q) {
+            const __m512bh each = pair_everywhere(int32_t(queries[q]));
+            low[q] = _mm512_dpbf16_ps(low[q], a, each);
+            high[q] = _mm512_dpbf16_ps(high[q], b, each);
+        }
+    }
+    for (int q = 0; q < TILE_ROWS; ++q) {
+        _mm512_store_ps(scores + q * stride, low[q]);
+        _mm512_store_ps(scores + q * stride + 16, high[q]);
+    }
+}
+
+// 32 columns of the values [pairs of keys, D] added to the sums of eight rows under their weights.
+inline void gather_tile(const uint32_t* values, int64_t width, const int32_t* weights, int64_t stride,
+                        int64_t key_pairs, __m512* low, __m512* high) {
+    for (int64_t s = 0; s < key_pairs; ++s, values += width) {
+        const __m512bh a = pairs(values), b = pairs(values + 16);
+#pragma GCC unroll 8
+        for (int q = 0; q < TILE_ROWS; ++q) {
+            const __m512bh weight = pair_everywhere(weights[q * stride + s]);
+            low[q] = _mm512_dpbf16_ps(low[q], a, weight);
+            high[q] = _mm512_dpbf16_ps(high[q], b, weight);
+        }
+    }
+}
+
+// Eight queries over a whole text of their own: all scores, one softmax, then the values.
+class TextTile {
+   public:
+    explicit TextTile(int64_t width) : width_(width), queries_(width / 2 * TILE_ROWS), out_(width * TILE_ROWS) {}
+
+    // `count` queries [D], `stride` apart; the others stay whatever they were.
+    void load(const float* queries, int64_t count, int64_t stride) {
+        for (int64_t q = 0; q < count; ++q)
+            for (int64_t i = 0; i < width_; i += 2)
+                queries_[i / 2 * TILE_ROWS + q] = as_bfloat16(queries[q * stride + i]) |
+                                                  uint32_t(as_bfloat16(queries[q * stride + i + 1])) << 16;
+    }
+    void attend(const PackedSpans& spans, int64_t keys) {
+        const int64_t padded = (keys + SPAN - 1) / SPAN * SPAN;
+        if (int64_t(scores_.size()) < TILE_ROWS * padded / 16)
+            scores_.resize(TILE_ROWS * padded / 16), weights_.resize(TILE_ROWS * padded / 2);
+        float* scores = reinterpret_cast<float*>(scores_.data());
+        for (int64_t at = 0; at < keys; at += 32)
+            score_tile(queries_.data(), spans.keys(at / SPAN, 0) + at % SPAN, width_, scores + at, padded);
+        float totals[TILE_ROWS];
+        for (int q = 0; q < TILE_ROWS; ++q)
+            totals[q] = soften(scores + q * padded, keys, padded, weights_.data() + q * padded / 2);
+        for (int64_t i = 0; i < width_; i += 32) {
+            __m512 low[TILE_ROWS], high[TILE_ROWS];
+            for (int q = 0; q < TILE_ROWS; ++q) low[q] = high[q] = _mm512_setzero_ps();
+            for (int64_t span = 0; span * SPAN < keys; ++span)
+                gather_tile(spans.values(span, 0) + i, width_, weights_.data() + span * SPAN / 2, padded / 2,
+                            std::min<int64_t>(SPAN, keys - span * SPAN + 1) / 2, low, high);
+            for (int q = 0; q < TILE_ROWS; ++q) {
+                const __m512 share = _mm512_set1_ps(1.0f / totals[q]);
+                _mm512_storeu_ps(&out_[q * width_ + i], _mm512_mul_ps(low[q], share));
+                _mm512_storeu_ps(&out_[q * width_ + i + 16], _mm512_mul_ps(high[q], share));
+            }
+        }
+    }
+    const float* result(int64_t q) const { return out_.data() + q * width_; }
+
+   private:
+    struct alignas(64) Lane {
+        float values[16];
+    };
+    // The weights of a row of scores as pairs of bfloat16, zero beyond `keys`; returns their sum.
+    static float soften(float* scores, int64_t keys, int64_t padded, int32_t* weights) {
+        for (int64_t s = keys; s < padded; ++s) scores[s] = -INFINITY;
+        __m512 most = _mm512_set1_ps(-INFINITY), total = _mm512_setzero_ps();
+        for (int64_t s = 0; s < padded; s += 16) most = _mm512_max_ps(most, _mm512_load_ps(scores + s));
+        most = _mm512_set1_ps(_mm512_reduce_max_ps(most));
+        for (int64_t s = 0; s < padded; s += 32) {
+            const __m512 a = weight16(_mm512_sub_ps(_mm512_load_ps(scores + s), most));
+            const __m512 b = weight16(_mm512_sub_ps(_mm512_load_ps(scores + s + 16), most));
+            total = _mm512_add_ps(total, _mm512_add_ps(a, b));
+            _mm512_storeu_si512(weights + s / 2, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a)));
+        }
+        return _mm512_reduce_add_ps(total);
+    }
+    int64_t width_;
+    std::vector<uint32_t> queries_;  // [D / 2, 8] pairs of columns
+    std::vector<float> out_;         // [8, D]
+    std::vector<Lane> scores_;       // [8, keys]
+    std::vector<int32_t> weights_;   // [8, keys / 2]
 };
 
 // Up to eight queries of one sequence that share a key head.
@@ -212,7 +322,8 @@ class QueryTile {
     void attend(int64_t span, const uint32_t* keys, const uint32_t* values) {
         alignas(64) float scores[TILE_ROWS * SPAN];
         alignas(64) int32_t weights[TILE_ROWS * SPAN / 2];
-        for (int half = 0; half < SPAN; half += 32) score(keys + half, scores + half);
+        for (int half = 0; half < SPAN; half += 32)
+            score_tile(queries_.data(), keys + half, width_, scores + half, SPAN);
         float kept[TILE_ROWS] = {};
         for (int q = 0; q < count_; ++q) {
             const int64_t from = std::max<int64_t>(0, first_[q] - span * SPAN);
@@ -239,25 +350,6 @@ class QueryTile {
     }
 
    private:
-    // scores [8, 32] of keys [D / 2, SPAN] from the given one on.
-    void score(const uint32_t* keys, float* scores) const {
-        __m512 low[TILE_ROWS], high[TILE_ROWS];
-        for (int q = 0; q < TILE_ROWS; ++q) low[q] = high[q] = _mm512_setzero_ps();
-        const int32_t* query = reinterpret_cast<const int32_t*>(queries_.data());
-        for (int64_t i = 0; i < width_ / 2; ++i, keys += SPAN, query += TILE_ROWS) {
-            const __m512bh a = pairs(keys), b = pairs(keys + 16);
-#pragma GCC unroll 8
-            for (int q = 0; q < TILE_ROWS; ++q) {
-                const __m512bh each = pair_everywhere(query[q]);
-                low[q] = _mm512_dpbf16_ps(low[q], a, each);
-                high[q] = _mm512_dpbf16_ps(high[q], b, each);
-            }
-        }
-        for (int q = 0; q < TILE_ROWS; ++q) {
-            _mm512_store_ps(scores + q * SPAN, low[q]);
-            _mm512_store_ps(scores + q * SPAN + 16, high[q]);
-        }
-    }
     // out [8, D]: 32 columns of the values [SPAN / 2, D] added under their weights.
     void gather(const uint32_t* values, const int32_t* weights, const float* kept, float* out) const {
         __m512 low[TILE_ROWS], high[TILE_ROWS];
@@ -265,15 +357,7 @@ class QueryTile {
             low[q] = _mm512_mul_ps(_mm512_loadu_ps(out + q * width_), _mm512_set1_ps(kept[q]));
             high[q] = _mm512_mul_ps(_mm512_loadu_ps(out + q * width_ + 16), _mm512_set1_ps(kept[q]));
         }
-        for (int s = 0; s < SPAN / 2; ++s, values += width_) {
-            const __m512bh a = pairs(values), b = pairs(values + 16);
-#pragma GCC unroll 8
-            for (int q = 0; q < TILE_ROWS; ++q) {
-                const __m512bh weight = pair_everywhere(weights[q * SPAN / 2 + s]);
-                low[q] = _mm512_dpbf16_ps(low[q], a, weight);
-                high[q] = _mm512_dpbf16_ps(high[q], b, weight);
-            }
-        }
+        gather_tile(values, width_, weights, SPAN / 2, SPAN / 2, low, high);
         for (int q = 0; q < TILE_ROWS; ++q) {
             _mm512_storeu_ps(out + q * width_, low[q]);
             _mm512_storeu_ps(out + q * width_ + 16, high[q]);

@@ -48,6 +48,7 @@ def _open(path: Path) -> ctypes.CDLL:
     except OSError as error:
         raise NativeUnavailable(f"{path} cannot be loaded: {error}") from error
     library.footnote_team.restype = ctypes.c_void_p
+    library.footnote_encode.restype = ctypes.c_bool
     return library
 
 

@@ -1,0 +1,150 @@
+// Texts through the blocks of an encoder (BERT: norms behind the sums, GELU, everything sees everything) in one call.
+//
+// Products as in the decoder's step: 8-bit codes of weights and of rows, each in groups of 32. Attention takes every
+// text and head as a task: keys and values are packed as bfloat16 once, and tiles of eight queries read them.
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "attention.h"
+#include "numbers.h"
+#include "products.h"
+#include "team.h"
+
+namespace footnote {
+
+struct EncoderLayer {
+    Matrix qkv, attention_out, mlp_in, mlp_out;
+    const float *attention_weight, *attention_bias, *mlp_weight, *mlp_bias;  // of the norms, [C]
+};
+
+struct EncoderModel {
+    int64_t width, heads, mlp_width;
+    float epsilon;
+    const EncoderLayer* layer;
+};
+
+#ifdef __AVX512BF16__
+
+class Texts {
+   public:
+    Texts(const EncoderModel& model, int64_t count, const int64_t* sizes, Team& team) : m_(model), team_(team) {
+        for (int64_t text = 0; text < count; ++text) {
+            starts_.push_back(rows_);
+            rows_ += sizes[text];
+        }
+        starts_.push_back(rows_);
+        qkv_.resize(rows_ * 3 * m_.width);
+        sums_.resize(rows_ * m_.width);
+        outer_.resize(rows_, m_.width);
+        seen_.resize(rows_, m_.width);
+        inner_.resize(rows_, m_.mlp_width);
+    }
+
+    // x [rows, C] through layers first to last, in place.
+    void work(int index, int64_t first, int64_t last, float* x) {
+        const Part own = part_of(rows_, TILE_ROWS, index, team_.size());
+        round(own, x, outer_);
+        for (int64_t number = first; number < last; ++number) {
+            const EncoderLayer& layer = m_.layer[number];
+            multiply(index, layer.qkv, outer_, qkv_.data());
+            attend(index);
+            multiply(index, layer.attention_out, seen_, sums_.data());
+            add(own, x, layer.attention_weight, layer.attention_bias);
+            round(own, x, outer_);
+            open(index, layer.mlp_in);
+            multiply(index, layer.mlp_out, inner_, sums_.data());
+            add(own, x, layer.mlp_weight, layer.mlp_bias);
+            round(own, x, outer_);
+        }
+    }
+
+   private:
+    void round(Part rows, const float* x, Codes& to) {
+        for (int64_t r = rows.first; r < rows.last; ++r) to.round(r, 0, m_.width, x + r * m_.width);
+        team_.barrier();
+    }
+
+    void multiply(int index, const Matrix& matrix, const Codes& x, float* out) {
+        product(matrix, x, rows_, part_of(matrix.outputs / PANEL, 1, index, team_.size()), out);
+        team_.barrier();
+    }
+
+    void add(Part rows, float* x, const float* weight, const float* bias) {
+        for (int64_t r = rows.first; r < rows.last; ++r) {
+            float* row = x + r * m_.width;
+            for (int64_t i = 0; i < m_.width; ++i) row[i] += sums_[r * m_.width + i];
+            layer_norm(row, weight, bias, m_.width, m_.epsilon);
+        }
+    }
+
+    // Every thread takes every so many-th head of every text; queries carry their scale already.
+    void attend(int index) {
+        const int64_t width = m_.width / m_.heads, stride = 3 * m_.width;
+        PackedSpans spans(width);
+        TextTile tile(width);
+        for (int64_t task = index; task < int64_t(starts_.size() - 1) * m_.heads; task += team_.size()) {
+            const int64_t start = starts_[task / m_.heads], count = starts_[task / m_.heads + 1] - start;
+            const int64_t column = task % m_.heads * width;
+            const float* heads = &qkv_[start * stride + column];
+            spans.pack_text(heads + m_.width, heads + 2 * m_.width, count, stride);
+            for (int64_t row = 0; row < count; row += TILE_ROWS) {
+                const int64_t last = std::min<int64_t>(row + TILE_ROWS, count);
+                tile.load(heads + row * stride, last - row, stride);
+                tile.attend(spans, count);
+                for (int64_t r = row; r < last; ++r)
+                    seen_.round(start + r, column, column + width, tile.result(r - row));
+            }
+        }
+        team_.barrier();
+    }
+
+    // The MLP's inside: products and GELU, GROUP columns of a tile of rows at a time.
+    void open(int index, const Matrix& matrix) {
+        const Part own = part_of(m_.mlp_width, GROUP, index, team_.size());
+        alignas(64) float values[TILE_ROWS * GROUP];
+        for (int64_t at = own.first; at < own.last; at += GROUP)
+            for (int64_t tile = 0; tile < tiles_of(rows_); ++tile) {
+                const int64_t count = std::min<int64_t>(TILE_ROWS, rows_ - tile * TILE_ROWS);
+                for (int64_t half = 0; half < GROUP; half += PANEL)
+                    panel_of(matrix, (at + half) / PANEL, outer_, tile, count, values + half, GROUP);
+                for (int64_t i = 0; i < count * GROUP; i += 16)
+                    _mm512_store_ps(values + i, gelu16(_mm512_load_ps(values + i)));
+                for (int64_t r = 0; r < count; ++r)
+                    inner_.round(tile * TILE_ROWS + r, at, at + GROUP, values + r * GROUP);
+            }
+        team_.barrier();
+    }
+
+    const EncoderModel& m_;
+    Team& team_;
+    int64_t rows_ = 0;
+    std::vector<int64_t> starts_;
+    std::vector<float> qkv_, sums_;
+    Codes outer_, seen_, inner_;
+};
+
+#endif
+
+}  // namespace footnote
+
+using namespace footnote;
+
+extern "C" {
+
+// x [rows, C] of `count` texts, one behind another, through layers first to last, in place; false where the processor
+// multiplies no bfloat16.
+bool footnote_encode([[maybe_unused]] void* team, [[maybe_unused]] const EncoderModel* model,
+                     [[maybe_unused]] int64_t first, [[maybe_unused]] int64_t last, [[maybe_unused]] int64_t count,
+                     [[maybe_unused]] const int64_t* sizes, [[maybe_unused]] float* x) {
+#ifdef __AVX512BF16__
+    Team& threads = *static_cast<Team*>(team);
+    Texts texts(*model, count, sizes, threads);
+    threads.run([&](int index) { texts.work(index, first, last, x); });
+    return true;
+#else
+    return false;
+#endif
+}
+}
