@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -31,7 +32,14 @@ from app.services import (
 from app.settings import Settings
 from model.answerer import AnswererMismatch
 from model.claim_verifier import ClaimVerifier
-from model.device import DType, choose_device, give_memory_back, has_native_bfloat16, set_threads
+from model.device import (
+    DType,
+    choose_device,
+    give_memory_back,
+    has_native_bfloat16,
+    keep_few_kernels,
+    set_threads,
+)
 from model.embedder import Embedder
 from model.generator import DecodingOptions, Generator, Piece, Segments
 from model.native.encoder import NativeChoice
@@ -45,7 +53,9 @@ from model.registry import (
     resolve_reranker,
     resolve_verifier,
 )
-from retrieval.types import Vectors
+from retrieval.types import Encode, Vectors
+
+TRIM_EVERY_CALLS = 8  # of the worker's encoder: a few seconds
 
 
 class TrainingFailed(AppError):
@@ -62,9 +72,24 @@ def build_services(settings: Settings) -> Services:
 
 
 def build_ingest_models(settings: Settings) -> IngestModels:
-    """What a worker process needs: the encoder alone, called directly."""
+    """What a worker process needs: the encoder alone, called directly, in little memory."""
     set_threads(settings.torch_threads)
-    return _ingest_models(settings)
+    keep_few_kernels()
+    models = _ingest_models(settings)
+    return replace(models, encode=_trimmed(models.encode))
+
+
+def _trimmed(encode: Encode) -> Encode:
+    """Hands freed memory back now and then: batches of every size leave holes of every size."""
+    calls = itertools.count(1)
+
+    def encode_and_trim(texts: Sequence[str]) -> Vectors:
+        vectors = encode(texts)
+        if next(calls) % TRIM_EVERY_CALLS == 0:
+            give_memory_back()
+        return vectors
+
+    return encode_and_trim
 
 
 def build_models(settings: Settings) -> Models:

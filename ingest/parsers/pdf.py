@@ -15,9 +15,11 @@ import pypdfium2.raw as pdfium
 from ingest.cleaning import clean
 from ingest.failures import ParseFailure
 from ingest.ocr import find_recogniser
+from ingest.parsers.pdf_forms import XFA_WARNING, has_fields, is_xfa, with_fields, with_xfa
 from ingest.parsers.pdf_ocr import PageReader
 from ingest.parsers.pdf_outline import Outline
-from ingest.parsers.pdf_text import PageText, read_page_text
+from ingest.parsers.pdf_tables import with_tables
+from ingest.parsers.pdf_text import NO_TEXT, PageTable, PageText, read_page_text
 from ingest.source import Source
 from ingest.types import Heading, Page, ParsedDocument
 
@@ -35,12 +37,16 @@ def parse_pdf(source: Source) -> ParsedDocument:
         texts: list[str] = []
         pages: list[Page] = []
         unreadable: list[int] = []
+        tables: list[PageTable] = []
         lost, end = 0, 0
         outline, headings = Outline(document), list[Heading]()
         for number, page_text in _page_texts(document, source, reader, unreadable):
             text, boxes = _with_gap(page_text)
             start, end = end, end + len(text)
             lost += page_text.lost
+            tables.extend(
+                PageTable(start + table.start, start + table.end, table.sure) for table in page_text.tables
+            )
             texts.append(text)
             pages.append(_page(document, number, start, end, boxes))
             headings += outline.headings(pages[-1], text)
@@ -55,8 +61,14 @@ def parse_pdf(source: Source) -> ParsedDocument:
             headings=tuple(headings),
             title=clean(document.get_metadata_value("Title"))[0].strip() or None,
             characters_lost=lost,
+            table_spans=tuple((table.start, table.end) for table in tables),
+            doubtful_tables=tuple((table.start, table.end) for table in tables if not table.sure),
             recognised_pages=tuple(reader.recognised) if reader else (),
-            warnings=(*_unreadable_warning(unreadable), *_recognition_warnings(reader, pages)),
+            warnings=(
+                *_unreadable_warning(unreadable),
+                *_recognition_warnings(reader, pages),
+                *((XFA_WARNING,) if is_xfa(document) else ()),
+            ),
         )
 
 
@@ -92,17 +104,20 @@ def _page_texts(
     document: pypdfium2.PdfDocument, source: Source, reader: PageReader | None, unreadable: list[int]
 ) -> Iterator[tuple[int, PageText]]:
     """Each page's number and text; pages are closed one by one to keep memory flat."""
+    is_form = has_fields(document)
     for number in range(1, len(document) + 1):
         try:
             page = document[number - 1]
             text_page = page.get_textpage()
         except pypdfium2.PdfiumError:
             unreadable.append(number)
-            yield number, PageText(np.empty(0, np.uint32), np.empty((0, 4), np.float32), lost=0)
+            yield number, NO_TEXT
         else:
-            page_text = read_page_text(text_page)
+            found = read_page_text(text_page)
             text_page.close()
-            yield number, reader.read(page, number, page_text) if reader else page_text
+            found = with_tables(reader.read(page, number, found) if reader else found)
+            found = with_fields(document, page, found) if is_form else found
+            yield number, with_xfa(document, found) if number == 1 else found
             page.close()
         source.on_page(number, len(document))
 

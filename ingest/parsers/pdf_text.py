@@ -42,16 +42,29 @@ _get_char_box = _with_addresses(
 
 
 @dataclass(frozen=True, slots=True)
+class PageTable:
+    """A table's span in the page's text; `sure` when its rows carry the names of their columns."""
+
+    start: int
+    end: int
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PageText:
     """Code points [T] and boxes [T, 4] (left, bottom, right, top in points; NaN without a box)."""
 
     codes: Codes
     boxes: Boxes
     lost: int  # control characters removed and impossible ones replaced
+    tables: tuple[PageTable, ...] = ()
 
     @property
     def text(self) -> str:
         return self.codes.tobytes().decode("utf-32-le")
+
+
+NO_TEXT: Final = PageText(np.empty(0, np.uint32), np.empty((0, 4), np.float32), lost=0)
 
 
 def read_page_text(text_page: Any) -> PageText:

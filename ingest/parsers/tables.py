@@ -34,11 +34,12 @@ def _find_header(rows: Sequence[Sequence[str]]) -> int | None:
         return None
     for index, row in enumerate(rows[:_HEADER_SEARCH_ROWS]):
         if _filled(row) >= max(2, 0.6 * width):
-            return index if _is_header(row) else None
+            return index if is_header(row) else None
     return None
 
 
-def _is_header(row: Sequence[str]) -> bool:
+def is_header(row: Sequence[str]) -> bool:
+    """Whether cells read like column names: short, all different, no amounts."""
     cells = [cell.strip() for cell in row if cell.strip()]
     return len(set(cells)) == len(cells) and not any(
         len(cell) > _MAX_HEADER_CHARS or _AMOUNT.match(cell) for cell in cells

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reportlab.pdfgen.canvas import Canvas
 
-from app.answers.claims import without_stray_markers
+from app.answers.claims import without_stray_markers, without_unsupported
 from app.answers.grounding import check, split_claims, with_markers
 from app.answers.types import Passage
 from app.main import create_app
-from app.services import Services
+from app.services import GenerateOptions, Services
 from app.settings import Settings
 from retrieval.types import Chunk
 from tests.app.asking import ask, events, upload
@@ -179,6 +179,24 @@ def test_a_citation_of_a_pdf_knows_its_page_and_lines(client: TestClient) -> Non
     assert 50 < second["right"] < first["right"] < 350
 
 
+def test_only_markers_of_the_prompts_passages_may_be_written(
+    client: TestClient, generator: EchoGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(client, {"ferry.txt": FERRY, "reef.txt": REEF})
+    told: list[GenerateOptions] = []
+    generate = generator.generate
+
+    def listen(prompt: Any, options: GenerateOptions, cancelled: Any) -> Iterator[str]:
+        told.append(options)
+        return generate(prompt, options, cancelled)
+
+    monkeypatch.setattr(generator, "generate", listen)
+    ask(client, QUESTION)
+    ask(client, QUESTION, weak_evidence="answer")
+    assert [options.markers for options in told] == [("[0]", "[1]", "[2]"), ("[1]", "[2]")]
+    assert [options.may_refuse for options in told] == [True, False]
+
+
 PASSAGES = [
     Passage(1, Chunk(1, 7, 1, FERRY, "a.txt", 0, len(FERRY), None, None, (), 1), 0.9),
     Passage(2, Chunk(2, 7, 1, REEF, "a.txt", 99, 99 + len(REEF), None, None, (), 1), 0.9),
@@ -192,3 +210,19 @@ def test_no_marker_is_left_that_is_not_a_footnote(pieces: list[str]) -> None:
     text, placed = with_markers(answer, check("Who?", split_claims(answer), PASSAGES, overlap_verify))
     numbers = {int(number) for number in re.findall(r"\[(\d+)\]", text)}
     assert numbers == {note.passage.number for note in placed}
+
+
+CLAIMS = ["Dogs travel free", "Cats dance", "The ferry runs", "Owls sing 7 songs"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(CLAIMS), st.sampled_from([". ", " [1]. ", "!\n\n- "])), max_size=6))
+def test_whatever_is_removed_the_places_of_the_rest_are_right(parts: list[tuple[str, str]]) -> None:
+    answer = "".join(map("".join, parts)).rstrip()
+    notes = check("Who?", split_claims(answer), PASSAGES, overlap_verify)
+    text, kept, removed = without_unsupported(answer, notes)
+    assert all(
+        text[n.claim.start : n.claim.end] == answer[o.claim.start : o.claim.end]
+        for n, o in zip(kept, [note for note in notes if note.verdict == "supported"], strict=True)
+    )
+    assert [claim.text for claim in split_claims(text)] == [note.claim.text for note in kept]
+    assert len(removed) + len(kept) == len(notes)

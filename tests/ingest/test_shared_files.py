@@ -166,7 +166,7 @@ PASSWORDS = {
     "aes-128.pdf": ("foo", "Secret"),
     "aes-256.pdf": ("foo", "Secret"),
     "rc4-40.pdf": ("foo", "Secret"),
-    "libreoffice-writer-password.pdf": ("openpassword", "password"),
+    "libreoffice-writer-password.pdf": ("openpassword", "Lorem ipsum"),
 }
 
 

@@ -6,6 +6,7 @@ when its most probable token is ours at every step.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,22 @@ def answers(generator: Generator) -> str:
 
 def test_the_base_model_answers_with_an_allowed_marker(answers):
     assert answers == " Rome [1]"
+
+
+def test_markers_that_are_not_in_the_prompts_list_are_never_written(generator):
+    """The prompt all but dictates [7] and [9], also to prompt lookup, which drafts what is quoted."""
+    example = "Question: What is the capital of {}?\nAnswer: {} [7] [9]\n"
+    asked = (("France", "Paris"), ("Spain", "Madrid"), ("Greece", "Athens"))
+    prompt = "".join(example.format(*each) for each in asked)
+    prompt += "Question: What is the capital of Italy?\nAnswer:"
+
+    def written(markers: tuple[str, ...] | None, seed: int) -> list[str]:
+        options = DecodingOptions(24, temperature=0.5, seed=seed, markers=markers, prompt_lookup=10)
+        text = "".join(piece.text for piece in generator.generate(prompt, options))
+        return re.findall(r"\[\d*\]?", text)
+
+    free = [marker for seed in range(3) for marker in written(None, seed)]
+    assert {"[7]", "[9]"} & set(free)
+    bound = [marker for seed in range(3) for marker in written(("[1]", "[2]"), seed)]
+    assert bound
+    assert all(any(allowed.startswith(marker) for allowed in ("[1]", "[2]")) for marker in bound)
