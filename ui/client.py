@@ -10,6 +10,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from ui.asking import Asking
+from ui.evals_api import Evals
 from ui.schemas import (
     Answer,
     AskCitations,
@@ -72,6 +73,7 @@ class Client:
         self.base_url = base_url
         # trust_env off: a proxy variable must not carry requests to this machine somewhere else.
         self._http = httpx.Client(base_url=base_url, timeout=TIMEOUT, trust_env=False, transport=transport)
+        self.evals = Evals(self._send)
 
     def close(self) -> None:
         """Closes the connections."""

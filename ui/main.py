@@ -10,7 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui.screens import chat, documents, inspector, search, settings, shared
+from ui.screens import chat, documents, evals, inspector, search, settings, shared
 from ui.screens.shared import SHARED
 from ui.views import STYLE, failures_shown
 
@@ -30,6 +30,7 @@ def main() -> None:
         st.Page(chat.page, title="Ask", icon=":material/forum:", url_path="ask", default=True),
         st.Page(documents.page, title="Documents", icon=":material/description:", url_path="documents"),
         st.Page(search.page, title="Search lab", icon=":material/search:", url_path="search"),
+        st.Page(evals.page, title="Evals", icon=":material/monitoring:", url_path="evals"),
         st.Page(inspector.page, title="Inspector", icon=":material/troubleshoot:", url_path="inspector"),
         st.Page(settings.page, title="Settings", icon=":material/tune:", url_path="settings"),
     ]

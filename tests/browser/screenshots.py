@@ -92,11 +92,25 @@ def search(page: Page, _api: str, ui: str) -> None:
     page.get_by_role("button", name="Open").first.wait_for()
 
 
+def evals(page: Page, api: str, ui: str) -> None:
+    """The samples' own questions, asked and measured."""
+    with (ROOT / "samples" / "questions.jsonl").open("rb") as stream:
+        uploaded = httpx.post(
+            f"{api}/v1/eval-sets/upload", params={"name": "Sample questions"}, files={"files": stream}
+        ).json()
+    run = httpx.post(f"{api}/v1/evals", json={"set_id": uploaded["id"]}).json()
+    while httpx.get(f"{api}/v1/evals/{run['id']}").json()["status"] in ("queued", "running"):
+        page.wait_for_timeout(500)
+    page.goto(f"{ui}/evals")
+    page.get_by_text("95% bootstrap intervals").wait_for()
+
+
 PAGES: dict[str, Callable[[Page, str, str], None]] = {
     "cited-answer": chat,
     "documents": documents,
     "inspector": inspector,
     "search-lab": search,
+    "evals": evals,
 }
 
 

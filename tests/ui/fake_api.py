@@ -12,6 +12,7 @@ from fastapi.responses import Response
 
 from tests.ui.canned import HANDBOOK_TEXT, marked_page
 from tests.ui.fake_chat import Strict, add_questions
+from tests.ui.fake_evals import add_evals
 from tests.ui.fake_overview import add_overview
 from tests.ui.fake_state import CANCELLED, STEPS, FakeState, refused
 
@@ -45,6 +46,7 @@ def create_fake(state: FakeState) -> FastAPI:
     add_collections_and_documents(app, state)
     add_questions(app, state)
     add_overview(app, state)
+    add_evals(app)
     return app
 
 

@@ -1,0 +1,123 @@
+"""The Evals page in Streamlit's own test runner, on the real service with deterministic models."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from app.main import create_app
+from app.services import Services
+from app.settings import Settings
+from tests.ui.serving import serve
+from tests.ui.test_chat import submit
+from tests.ui.test_pages import shown
+from ui.client import ApiError, Client
+
+RECORDS = [
+    {
+        "id": "fare",
+        "question": "What does a return ticket cost?",
+        "answers": ["4.50 crowns"],
+        "passages": [{"id": "1", "title": "Ferry", "text": "A return ticket costs 4.50 crowns."}],
+        "gold": ["1"],
+    },
+    {
+        "id": "dogs",
+        "question": "May dogs vote in harbour elections?",
+        "answers": [],
+        "answerable": False,
+        "passages": [{"id": "1", "title": "Ferry", "text": "A return ticket costs 4.50 crowns."}],
+    },
+]
+
+
+def evals_page() -> None:
+    from ui.screens import evals
+
+    evals.page()
+
+
+@pytest.fixture
+def client(
+    settings: Settings, build: Callable[[Settings], Services], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Client]:
+    with serve(create_app(settings, build)) as url:
+        monkeypatch.setenv("FOOTNOTE_API_URL", url)
+        opened = Client(url)
+        yield opened
+        opened.close()
+    st.cache_resource.clear()
+
+
+def opened() -> AppTest:
+    return AppTest.from_function(evals_page, default_timeout=30).run()
+
+
+def uploaded(client: Client) -> int:
+    lines = "\n".join(json.dumps(record) for record in RECORDS).encode()
+    return client.evals.upload("Harbour", "harbour.jsonl", io.BytesIO(lines), None).id
+
+
+def finished(client: Client, run_id: int) -> None:
+    for _ in range(300):
+        if not next(run for run in client.evals.runs() if run.id == run_id).is_open:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the run did not end")
+
+
+def test_without_sets_the_page_says_what_to_do(client: Client) -> None:
+    app = opened()
+    assert "Upload or write some under Sets first" in shown(app)
+    app.text_input(key="set-name").set_value("Mine")
+    submit(app, "Create")
+    assert [each.name for each in client.evals.sets()] == ["Mine"]
+
+
+def test_questions_are_written_shown_and_deleted(client: Client) -> None:
+    created = client.evals.create("Mine", None)
+    app = opened()
+    next(box for box in app.text_input if box.label == "Question").set_value("How deep is the bay?")
+    next(box for box in app.text_input if box.label == "Answer").set_value("9 fathoms")
+    submit(app, "Add")
+    case = client.evals.cases(created.id)[0]
+    assert (case.question, case.answers, case.answerable) == ("How deep is the bay?", ("9 fathoms",), True)
+    app = opened()
+    assert "How deep is the bay?" in shown(app)
+    app.button(key=f"delete-case-{case.id}").click().run()
+    assert client.evals.cases(created.id) == []
+
+
+def test_a_run_is_started_and_its_measures_are_shown_with_intervals(client: Client) -> None:
+    uploaded(client)
+    submit(opened(), "Start")
+    run = client.evals.runs()[0]
+    finished(client, run.id)
+    app = opened()
+    table = app.dataframe[0].value
+    measured = dict(zip(table["measure"], table["n"], strict=True))
+    assert measured["f1"] == 1
+    assert any("refus" in name or "false" in name for name in measured)
+    assert "95% bootstrap intervals" in shown(app)
+
+
+def test_two_runs_are_compared_question_by_question(client: Client) -> None:
+    set_id = uploaded(client)
+    for _ in range(2):
+        finished(client, client.evals.start(set_id, "answers", None).id)
+    app = opened()
+    assert "2 questions in both runs" in shown(app)
+    assert "0 questions came out differently" in shown(app)
+
+
+def test_a_wrong_file_is_refused_with_the_line(client: Client) -> None:
+    with pytest.raises(ApiError) as caught:
+        client.evals.upload("Broken", "broken.jsonl", io.BytesIO(b'{"question": 3}\n'), None)
+    assert "1" in caught.value.failure.cause
+    assert client.evals.sets() == []
