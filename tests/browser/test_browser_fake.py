@@ -117,6 +117,18 @@ def test_a_running_answer_is_found_again_after_a_reload_and_can_be_stopped(page:
     expect(page.get_by_text("Stopped before its end")).to_be_visible()
 
 
+def test_a_follow_up_that_is_being_answered_stands_on_the_page_once(page: Page, ui_url: str) -> None:
+    page.goto(ui_url)
+    ask(page, "leave")
+    expect(page.get_by_role("button", name="Ask again")).to_be_visible()
+    ask(page, "slow leave")
+    expect(page.get_by_text("Found 3 passages")).to_be_visible()
+    expect(page.get_by_text("slow leave", exact=True)).to_have_count(1)
+    expect(page.get_by_text("The answer is still being written.")).to_have_count(0)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped before its end")).to_be_visible()
+
+
 def test_an_answer_that_was_left_is_heard_to_its_end(page: Page, ui_url: str, state: FakeState) -> None:
     page.goto(ui_url)
     ask(page, "slow leave")

@@ -40,8 +40,8 @@ def page() -> None:
     client = get_client()
     conversation_id = current_conversation()
     asking = asked(st.chat_input("Ask your documents", key="question"))
-    events = send(client, asking, conversation_id)  # first of all: the service works while this page is drawn
-    messages = load_messages(client, conversation_id)
+    messages = load_messages(client, conversation_id)  # before the new question is one of them
+    events = send(client, asking, conversation_id)  # then at once: the service works while this page is drawn
     with st.sidebar, failures_shown():
         collection_filter(client, key=COLLECTIONS)
         configuration_choice(client, key=CONFIGURATION)
