@@ -6,9 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import PlainTextResponse
 
 from app.dependencies import AppServices, CurrentUser, ReadSession, WriteSession
 from app.documents.multipart import ReceivedFile
@@ -27,6 +26,7 @@ from app.schemas import Name, RowId
 
 router = APIRouter(prefix="/v1/eval-sets", tags=["evals"])
 
+JSON_LINES = "application/x-ndjson"
 UPLOAD_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -121,13 +121,20 @@ def add_case(set_id: RowId, body: CaseIn, session: WriteSession, user: CurrentUs
     return service.add_case(session, user, set_id, body)
 
 
-@router.get("/{set_id}/export", response_class=PlainTextResponse, responses=error_responses(EvalSetNotFound))
-def export(set_id: RowId, session: ReadSession, user: CurrentUser) -> PlainTextResponse:
+@router.get(
+    "/{set_id}/export",
+    response_class=Response,
+    responses={
+        **error_responses(EvalSetNotFound),
+        200: {"content": {JSON_LINES: {}}, "description": "A file."},
+    },
+)
+def export(set_id: RowId, session: ReadSession, user: CurrentUser) -> Response:
     """Every question as JSON lines; corpora are not part of it."""
     row = service.require(session, user, set_id)
     rows, _ = repository.list_cases(session, row.id, status=None, limit=service.MAX_CASES, offset=0)
     text = as_jsonl([Case.model_validate(each) for each in rows])
-    return PlainTextResponse(text, media_type="application/x-ndjson")
+    return Response(text, media_type=JSON_LINES)
 
 
 def _read(files: list[ReceivedFile]) -> ReadSet:
