@@ -22,6 +22,7 @@ from app.error_handlers import install_error_handlers
 from app.error_responses import Responses
 from app.errors import ErrorBody
 from app.evals.endpoints import router as evals
+from app.evals.generation.endpoints import router as eval_generation
 from app.evals.runs.runner import EvalRunner
 from app.evals.sets.case_endpoints import router as eval_cases
 from app.evals.sets.endpoints import router as eval_sets
@@ -86,6 +87,7 @@ def create_app(settings: Settings, build: Callable[[Settings], Services]) -> Fas
         configurations,
         evals,
         eval_sets,
+        eval_generation,
         eval_cases,
         overview,
         health.router,

@@ -69,6 +69,10 @@ class AnswerTemplate(Protocol):
 
     def question_segment(self, text: str) -> str: ...
 
+    def ask_segment(self, number: int) -> str:
+        """Asks for a question that the passage of this number answers."""
+        ...
+
     def rewrite_segments(self, earlier: list[str], last: str) -> list[str]:
         """Asks for the last question in words that stand alone; one earlier one or more, oldest first."""
         ...

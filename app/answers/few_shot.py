@@ -78,6 +78,10 @@ class FewShotTemplate:
         """The question and the word that the answer follows."""
         return f"Question: {_one_line(text)}\nAnswer:"
 
+    def ask_segment(self, number: int) -> str:  # noqa: ARG002
+        """The word that a question follows: the examples show one behind every source."""
+        return "Question:"
+
     def rewrite_segments(self, earlier: list[str], last: str) -> list[str]:
         """Three examples of a follow-up made complete, and the one to complete behind its predecessor."""
         shown = "".join(f"{_follow_up(first, second)} {whole}\n\n" for first, second, whole in REWRITES)

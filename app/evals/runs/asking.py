@@ -26,6 +26,7 @@ class Context:
     config: SearchConfig
     documents: DocumentsPlace
     corpus: CorpusPlace | None  # of the set, if it brings one
+    set_id: int = 0
 
     def place(self, case: Case) -> Place:
         """Where this question is asked."""

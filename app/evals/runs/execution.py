@@ -11,6 +11,7 @@ from typing import Any, cast
 from app.accounts.types import Account
 from app.errors import AppError, InternalError, Overloaded
 from app.evals.cases import Case
+from app.evals.generation.execution import units_of
 from app.evals.runs import repository
 from app.evals.runs.asking import Context
 from app.evals.runs.conditions import conditions
@@ -102,7 +103,12 @@ def _work(
 
 
 def cases_of(services: Services, run: EvalRun) -> list[Case]:
-    """The ready questions of the run's set, those of its tag, the first of its limit; raises NothingToAsk."""
+    """The ready questions of the run's set, those of its tag, the first of its limit; raises NothingToAsk.
+
+    A run that writes questions has passages in their place.
+    """
+    if run.kind == "generate":
+        return units_of(run.config)
     with services.sessions() as session:
         cases = sets.ready_cases(session, run.set_id or 0)
     tag, limit = run.config.get("tag"), run.config.get("limit")
@@ -121,7 +127,7 @@ def _context(services: Services, run: EvalRun, tell: Progress) -> Iterator[Conte
     documents = DocumentsPlace(services, Account(user.id, user.name), run.config.get("collection_id"), config)
     brought = CorpusPlace(services, run.set_id or 0, corpus, config, tell) if corpus else None
     try:
-        yield Context(services, config, documents, brought)
+        yield Context(services, config, documents, brought, run.set_id or 0)
     finally:
         if brought is not None:
             brought.close()

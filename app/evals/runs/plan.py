@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.evals.cases import Case
+from app.evals.generation.execution import generate, summarise_generated
 from app.evals.runs.asking import Context, ask, search
 from app.evals.runs.summary import summarise, summarise_sweep
 from app.evals.runs.sweeps import (
@@ -36,6 +37,7 @@ class Plan:
 
 
 PLANS: dict[EvalKind, Plan] = {
+    "generate": Plan(("",), generate, summarise_generated),
     "answers": Plan(("",), ask, summarise),
     "retrieval": Plan(("",), search, summarise),
     "positions": Plan(

@@ -1,0 +1,146 @@
+"""Questions from the user's own documents: written, answered back, kept for review, never twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.answers.few_shot import FewShotTemplate
+from app.evals.generation.passages import in_turns
+from app.services import GenerateOptions
+from model.prompt_template import PromptTemplate
+from tests.app.asking import upload
+from tests.app.test_eval_set_runs import ended
+from tests.fakes import EchoGenerator
+
+FERRY = (
+    "The Wend ferry runs every twenty minutes between six in the morning and nine at night on "
+    "all days of the week, and a return ticket costs 4.50 crowns."
+)
+REEF = (
+    "Dr. Ines Valko led the survey of the northern reef until she retired in 2016 with a small "
+    "party, and her deputy took over after her in the same year."
+)
+ASKED = {
+    "ferry": "How often runs the Wend ferry on all days?",
+    "reef": "Who led the survey of the northern reef?",
+}
+
+
+class Asking(EchoGenerator):
+    """Writes a question when it is asked for one; otherwise answers as the echo does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.questions = dict(ASKED)
+
+    def generate(
+        self, segments: tuple[str, ...], options: GenerateOptions, cancelled: Callable[[], bool]
+    ) -> Iterator[str]:
+        if "A question that passage" not in segments[-1]:
+            yield from super().generate(segments, options, cancelled)
+            return
+        yield " " + next(line for word, line in self.questions.items() if word in segments[-2])
+
+
+@pytest.fixture
+def generator() -> Asking:
+    return Asking()
+
+
+@pytest.fixture
+def set_id(client: TestClient) -> int:
+    """An empty set beside two documents."""
+    upload(client, {"ferry.txt": FERRY, "reef.txt": REEF})
+    created: int = client.post("/v1/eval-sets", json={"name": "mine"}).json()["id"]
+    return created
+
+
+def generated(client: TestClient, set_id: int, **body: Any) -> dict[str, Any]:
+    response = client.post(f"/v1/eval-sets/{set_id}/generate", json=body)
+    assert response.status_code == 202, response.text
+    return ended(client, response.json()["id"])
+
+
+def cases(client: TestClient, set_id: int) -> dict[str, dict[str, Any]]:
+    found = client.get(f"/v1/eval-sets/{set_id}/cases").json()["items"]
+    return {case["question"]: case for case in found}
+
+
+def test_questions_wait_for_review_with_answer_and_place(client: TestClient, set_id: int) -> None:
+    run = generated(client, set_id)
+    assert (run["kind"], run["done"], run["total"], run["metrics"]["kept"]["value"]) == ("generate", 2, 2, 1)
+    written = cases(client, set_id)
+    assert set(written) == set(ASKED.values())
+    ferry = written[ASKED["ferry"]]
+    assert (ferry["status"], ferry["origin"], ferry["tags"]) == ("review", "generated", ["generated"])
+    assert ferry["answers"] == [FERRY]
+    assert ferry["gold"][0]["file"] == "ferry.txt"
+    assert "twenty minutes" in ferry["gold"][0]["quote"]
+    assert ferry["notes"] == ["Written by the decoder: read it before it counts."]
+
+
+def test_only_what_a_person_accepted_is_asked_by_a_run(client: TestClient, set_id: int) -> None:
+    generated(client, set_id)
+    refused = client.post("/v1/evals", json={"set_id": set_id})
+    assert (refused.status_code, refused.json()["code"]) == (422, "nothing_to_ask")
+    case = cases(client, set_id)[ASKED["reef"]]
+    names = ("key", "question", "history", "answers", "answerable", "gold", "passages", "tags")
+    body = {name: case[name] for name in names} | {"status": "ready"}
+    accepted = client.put(f"/v1/eval-cases/{case['id']}", json=body)
+    assert (accepted.status_code, accepted.json()["notes"]) == (200, [])
+    run = ended(client, client.post("/v1/evals", json={"set_id": set_id}).json()["id"])
+    assert (run["total"], run["metrics"]["recall@1"]["value"], run["metrics"]["f1"]["value"]) == (1, 1, 1)
+
+
+def test_a_passage_is_asked_about_once(client: TestClient, set_id: int) -> None:
+    assert generated(client, set_id, passages=1)["total"] == 1
+    assert generated(client, set_id)["total"] == 1
+    assert len(cases(client, set_id)) == 2
+    again = client.post(f"/v1/eval-sets/{set_id}/generate", json={})
+    assert (again.status_code, again.json()["code"]) == (422, "nothing_to_ask")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("The ferry is slow.", "The decoder wrote no question."),
+        (ASKED["reef"], "The set has this question already."),
+    ],
+)
+def test_what_is_no_new_question_is_dropped_with_the_reason(
+    client: TestClient, set_id: int, generator: Asking, line: str, reason: str
+) -> None:
+    generator.questions["ferry"] = line
+    run = generated(client, set_id)
+    assert list(cases(client, set_id)) == [ASKED["reef"]]
+    assert run["metrics"]["kept"]["value"] == 0.5
+    results = client.get(f"/v1/evals/{run['id']}/results").json()["items"]
+    assert reason in [row["detail"].get("reason") for row in results]
+
+
+def test_what_the_passage_does_not_answer_is_dropped(
+    client: TestClient, set_id: int, generator: Asking
+) -> None:
+    generator.answer = " Words that stand nowhere [1]"
+    run = generated(client, set_id)
+    assert cases(client, set_id) == {}
+    results = client.get(f"/v1/evals/{run['id']}/results").json()["items"]
+    assert {row["detail"]["reason"] for row in results} == {"The answer does not stand in the passage."}
+
+
+def test_the_documents_take_turns_in_an_order_that_the_seed_fixes() -> None:
+    rows = [(1, 11), (1, 12), (1, 13), (2, 21), (3, 31)]
+    order = list(in_turns(rows, seed=5))
+    assert order == list(in_turns(reversed(rows), seed=5))
+    assert sorted(order) == [11, 12, 13, 21, 31]
+    assert {chunk_id // 10 for chunk_id in order[:3]} == {1, 2, 3}
+    assert any(list(in_turns(rows, seed)) != order for seed in range(6, 12))
+
+
+def test_every_template_asks_in_its_own_words() -> None:
+    assert PromptTemplate().ask_segment(2) == "\nA question that passage [2] answers:"
+    assert FewShotTemplate().ask_segment(1) == "Question:"
