@@ -1,14 +1,14 @@
-"""Eval runs on the page: progress, measures with their intervals, and two runs side by side."""
+"""Eval runs on the page: progress, measures with their intervals, and every question's outcome."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import altair as alt
 import streamlit as st
 
 from ui.client import Client
-from ui.eval_schemas import CaseDifference, Difference, EvalRun, Interval
+from ui.eval_schemas import CaseResult, EvalRun, Interval
 from ui.text import counted, escape_markdown
 from ui.views import failures_shown
 
@@ -26,15 +26,21 @@ KINDS = {
     "positions": "Positions: does it matter where the passage stands",
     "noise": "Noise: do other passages mislead",
     "claims": "Claims: are verdicts right",
+    "generate": "Questions written from documents",
 }
 TIMES = ("seconds", "tokens", "ms")  # measures that are no share and would flatten the plot
-DIFFERENT_SHOWN = 50
+RESULTS_A_PAGE = 25
+OUTCOMES = {"All": None, "Could not be scored": "unscorable", "Failed": "failed"}
 INK = "#2a8a8a"  # seen on the light and on the dark ground
 
 
 def title(run: EvalRun) -> str:
     """How a run is called where it is chosen."""
-    return f"Run {run.id}: {run.kind}, {run.name} ({STATUS.get(run.status, run.status)})"
+    configuration = run.config.get("configuration", "settings")
+    searched = "" if configuration == "settings" else f", {configuration}"
+    when = run.created_at.strftime("%d %b %H:%M")
+    status = "" if run.status == "done" else f", {STATUS.get(run.status, run.status)}"
+    return f"{run.id}: {run.kind}, {run.name}{searched} ({when}{status})"
 
 
 @st.fragment(run_every=2.0)
@@ -61,14 +67,53 @@ def show_run(client: Client, run: EvalRun) -> None:
             st.rerun()
     if run.error is not None:
         st.error(f"{escape_markdown(run.error.cause)} {escape_markdown(run.error.next_step)}")
-    measures = run.intervals()
+    show_measures(run.intervals())
+    if run.set_id is not None and run.done:
+        show_results(client, run)
+    with st.popover("Delete run", icon=":material/delete:", type="tertiary"):
+        st.markdown("Its measures and answers are removed.")
+        if st.button("Delete", key=f"delete-run-{run.id}", type="primary"):
+            with failures_shown():
+                client.evals.delete_run(run.id)
+                st.rerun()
+
+
+def show_measures(measures: Mapping[str, Interval]) -> None:
+    """Shares as a plot, then every figure."""
     if not measures:
         st.caption("There are no measures yet.")
         return
-    shares = {name: each for name, each in measures.items() if not name.startswith(TIMES)}
-    plot(shares)
-    st.dataframe([_row(name, each) for name, each in measures.items()], hide_index=True)
+    plot({name: each for name, each in measures.items() if not any(word in name for word in TIMES)})
+    st.dataframe([measure_row(name, each) for name, each in measures.items()], hide_index=True)
     st.caption("Intervals are 95% bootstrap intervals over the questions; n is how many could be scored.")
+
+
+def show_results(client: Client, run: EvalRun) -> None:
+    """Every question with what came back."""
+    with st.expander("Question by question", icon=":material/list:"):
+        chosen = st.segmented_control(
+            "Outcome", list(OUTCOMES), default="All", label_visibility="collapsed", key=f"outcome-{run.id}"
+        )
+        number = st.session_state.get(f"results-{run.id}", 1)
+        with failures_shown():
+            results, total = client.evals.results(
+                run.id, OUTCOMES[chosen or "All"], RESULTS_A_PAGE, RESULTS_A_PAGE * (number - 1)
+            )
+            if not total:
+                st.caption("No question came out so.")
+            for result in results:
+                show_result(result)
+            pages = -(-total // RESULTS_A_PAGE)
+            if pages > 1:
+                st.number_input(f"Page of {pages}", 1, pages, key=f"results-{run.id}", width=170)
+
+
+def show_result(result: CaseResult) -> None:
+    """One question: what came back, or why it could not be judged."""
+    variant = f" ({spelled(result.variant)})" if result.variant else ""
+    st.markdown(f"**{escape_markdown(result.question)}**{variant}  \n{escape_markdown(result.said)}")
+    if result.figures:
+        st.caption(escape_markdown(result.figures))
 
 
 def plot(measures: Mapping[str, Interval]) -> None:
@@ -80,7 +125,7 @@ def plot(measures: Mapping[str, Interval]) -> None:
     ]
     if not rows:
         return
-    base = alt.Chart(alt.InlineData(rows)).encode(
+    base = alt.Chart(alt.InlineData(rows), height=alt.Step(24)).encode(
         y=alt.Y("measure:N", sort=None, title=None, axis=alt.Axis(labelLimit=260))
     )
     span = base.mark_rule(strokeWidth=2, color=INK).encode(x=alt.X("low:Q", title=None), x2="high:Q")
@@ -88,7 +133,8 @@ def plot(measures: Mapping[str, Interval]) -> None:
     st.altair_chart(span + point)
 
 
-def _row(name: str, each: Interval) -> dict[str, str | int]:
+def measure_row(name: str, each: Interval) -> dict[str, str | int]:
+    """A line of the table of measures."""
     bounds = "" if each.low is None or each.high is None else f"{each.low:.3f} to {each.high:.3f}"
     return {"measure": spelled(name), "value": _number(each.value), "95%": bounds, "n": each.n}
 
@@ -100,48 +146,3 @@ def spelled(measure: str) -> str:
 
 def _number(value: float | None) -> str:
     return "unscorable" if value is None else f"{value:.3f}"
-
-
-def compare(client: Client, runs: Sequence[EvalRun]) -> None:
-    """Two finished runs over the same questions: what changed, and whether chance explains it."""
-    finished = [run for run in runs if run.status == "done" and run.set_id is not None]
-    if len(finished) < 2:
-        st.caption("Two finished runs of one set can be compared here.")
-        return
-    candidate = st.selectbox("Run", finished, format_func=title, key="candidate-run")
-    others = [run for run in finished if run.id != candidate.id and run.set_id == candidate.set_id]
-    if not others:
-        st.caption("No other run of this set has finished.")
-        return
-    baseline = st.selectbox("Against", others, format_func=title, key="baseline-run")
-    with failures_shown():
-        found = client.evals.compare(candidate.id, baseline.id)
-        st.markdown(f"{counted(found.questions, 'question')} in both runs.")
-        st.dataframe([_difference(name, each) for name, each in found.measures.items()], hide_index=True)
-        changed = [case for case in found.cases if case.change != "same"]
-        st.markdown(f"**{counted(len(changed), 'question')} came out differently**")
-        for case in changed[:DIFFERENT_SHOWN]:
-            show_difference(case)
-
-
-def _difference(name: str, each: Difference) -> dict[str, str]:
-    said = {True: "better", False: "worse", None: ""}[each.better]
-    delta = _row(name, each.delta)
-    return {
-        "measure": spelled(name),
-        "before": f"{each.baseline:.3f}",
-        "now": f"{each.candidate:.3f}",
-        "difference": f"{delta['value']} ({delta['95%']})",
-        "p": f"{each.p:.3f}",
-        "": said if each.significant else "may be chance",
-    }
-
-
-def show_difference(case: CaseDifference) -> None:
-    """One question under both runs."""
-    with st.expander(f"{case.change}: {escape_markdown(case.question)}"):
-        for label, result in (("Before", case.baseline), ("Now", case.candidate)):
-            answer = str(result.detail.get("answer", result.outcome) or result.outcome)
-            scores = ", ".join(f"{name} {value}" for name, value in result.scores.items())
-            st.markdown(f"**{label}:** {escape_markdown(answer)}")
-            st.caption(escape_markdown(scores))

@@ -20,6 +20,14 @@ class EvalSet(Read):
     review: int  # questions that a person has to look at first
 
 
+class GoldPlace(Read):
+    """Where an answer stands in the user's documents, or by id in the set's own."""
+
+    file: str | None = None
+    page: int | None = None
+    quote: str | None = None
+
+
 class EvalCase(Read):
     id: int
     question: str
@@ -27,6 +35,7 @@ class EvalCase(Read):
     answerable: bool | None = None
     status: str = "ready"
     notes: tuple[str, ...] = ()
+    gold: tuple[GoldPlace, ...] = ()
 
 
 class Interval(Read):
@@ -87,9 +96,34 @@ class Difference(Read):
 
 
 class CaseResult(Read):
+    """What came back for one question of a run."""
+
+    question: str = ""
+    variant: str = ""
     outcome: str
     scores: dict[str, Any] = Field(default_factory=dict)
     detail: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def said(self) -> str:
+        """The answer, what was found, or why there is neither."""
+        detail = self.detail
+        if error := detail.get("error"):
+            return str(error.get("cause", "It failed."))
+        if detail.get("state") == "refused":
+            return "Refused: the documents don't say."
+        if answer := detail.get("answer"):
+            written = detail.get("question")
+            return str(answer) if written is None else f"{written} {answer}"
+        if found := detail.get("found"):
+            return f"Found: {', '.join(dict.fromkeys(map(str, found)))}"
+        return str(detail.get("reason") or self.outcome)
+
+    @property
+    def figures(self) -> str:
+        """Its scores in one line; that it did not fail goes without saying."""
+        shown = {name: value for name, value in self.scores.items() if name != "failed" or value}
+        return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in shown.items())
 
 
 class CaseDifference(Read):

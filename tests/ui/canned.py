@@ -140,3 +140,19 @@ def marked_page(number: int, words: str, scale: float) -> bytes:
     page.close()
     pdf.close()
     return buffer.getvalue()
+
+
+def asked(id_: int, question: str, answers: list[str], status: str) -> dict[str, Any]:
+    return {
+        "id": id_, "question": question, "answers": answers, "answerable": bool(answers), "status": status,
+        "notes": ["Written by the decoder: read it before it counts."] if status == "review" else [],
+        "gold": [{"file": "employee-handbook.pdf", "page": 2, "quote": "28 days"}] if answers else [],
+    }  # fmt: skip
+
+
+def eval_questions() -> list[dict[str, Any]]:
+    """What the fake's set begins with."""
+    return [
+        asked(1, "How many days of leave are there?", ["28 days"], "review"),
+        asked(2, "May dogs vote?", [], "ready"),
+    ]

@@ -46,7 +46,7 @@ def create_fake(state: FakeState) -> FastAPI:
     add_collections_and_documents(app, state)
     add_questions(app, state)
     add_overview(app, state)
-    add_evals(app)
+    add_evals(app, state)
     return app
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from tests.ui.fake_state import FakeState
+
 
 def interval(value: float | None, n: int = 40) -> dict[str, Any]:
     near = 0.0 if value is None else value
@@ -46,26 +48,42 @@ def result(answer: str, score: float) -> dict[str, Any]:
     return {"outcome": "scored", "scores": {"f1": score}, "detail": {"answer": answer}}
 
 
-def add_evals(app: FastAPI) -> None:
+def add_evals(app: FastAPI, state: FakeState) -> None:
     @app.get("/v1/eval-sets")
     def sets() -> Any:
         return {
-            "items": [{"id": 1, "name": "Handbook questions", "collection_id": 1, "ready": 40, "review": 2}]
+            "items": [
+                {"id": 1, "name": "Handbook questions", "collection_id": None, "ready": 40, "review": 2}
+            ]
         }
 
     @app.get("/v1/eval-sets/{set_id}/cases")
-    def cases(set_id: int) -> Any:
-        questions = [("How many days of leave are there?", ["28 days"]), ("May dogs vote?", [])]
-        return {
-            "items": [
-                {"id": id_, "question": question, "answers": answers, "answerable": bool(answers)}
-                for id_, (question, answers) in enumerate(questions, 1)
-            ]
-        }
+    def cases(set_id: int, status: str | None = None) -> Any:
+        return {"items": [each for each in state.cases if status in (None, each["status"])], "total": 2}
+
+    @app.get("/v1/eval-cases/{case_id}")
+    def case(case_id: int) -> Any:
+        unsaid = {"key": f"q{case_id}", "history": [], "passages": None, "tags": []}
+        return unsaid | next(each for each in state.cases if each["id"] == case_id)
+
+    @app.put("/v1/eval-cases/{case_id}")
+    def change(case_id: int, body: dict[str, Any]) -> Any:
+        state.cases[case_id - 1].update(body, notes=[])
+        return state.cases[case_id - 1]
+
+    @app.post("/v1/eval-sets/{set_id}/generate", status_code=202)
+    def generate(set_id: int, body: dict[str, int]) -> Any:
+        state.generated.append(body["passages"])
+        return run(3) | {"kind": "generate"}
 
     @app.get("/v1/evals")
     def runs() -> Any:
         return {"items": [run(2), run(1, -0.04)]}
+
+    @app.get("/v1/evals/{run_id}/results")
+    def results(run_id: int, outcome: str | None = None) -> Any:
+        found = [{"question": "How many days of leave are there?", **result("28 days", 1.0)}]
+        return {"items": found if outcome is None else [], "total": 0 if outcome else 1}
 
     @app.get("/v1/evals/{run_id}/compare")
     def compare(run_id: int, baseline: int) -> Any:

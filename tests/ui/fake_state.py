@@ -8,6 +8,8 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
+from tests.ui.canned import eval_questions
+
 STEPS: list[dict[str, Any]] = [
     {"status": "queued", "progress": None},
     {"status": "processing", "progress": {"stage": "parse", "done": 2, "total": 6}},
@@ -52,7 +54,10 @@ class FakeState:
     conversations: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     titles: dict[int, str] = field(default_factory=dict)
     links: dict[int, str] = field(default_factory=dict)  # tokens by conversation
-    eval_cases: list[dict[str, Any]] = field(default_factory=list)
+    eval_cases: list[dict[str, Any]] = field(default_factory=list)  # made of answers
+    cases: list[dict[str, Any]] = field(default_factory=eval_questions)  # of the set that there is
+    generated: list[int] = field(default_factory=list)  # passages that were to be asked about
+    calibrated: list[dict[str, Any]] = field(default_factory=list)
     configurations: dict[str, dict[str, float]] = field(default_factory=dict)
     configs: list[dict[str, float]] = field(default_factory=list)  # of every search
     thresholds: dict[int, float | None] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from tests.ui.serving import serve
 from tests.ui.test_chat import submit
 from tests.ui.test_pages import shown
 from ui.client import ApiError, Client
+from ui.eval_compare import rivals
 
 RECORDS = [
     {
@@ -61,7 +62,7 @@ def opened() -> AppTest:
 
 def uploaded(client: Client) -> int:
     lines = "\n".join(json.dumps(record) for record in RECORDS).encode()
-    return client.evals.upload("Harbour", "harbour.jsonl", io.BytesIO(lines), None).id
+    return client.evals.upload("Harbour", [("harbour.jsonl", io.BytesIO(lines))], None).id
 
 
 def finished(client: Client, run_id: int) -> None:
@@ -86,12 +87,12 @@ def test_questions_are_written_shown_and_deleted(client: Client) -> None:
     next(box for box in app.text_input if box.label == "Question").set_value("How deep is the bay?")
     next(box for box in app.text_input if box.label == "Answer").set_value("9 fathoms")
     submit(app, "Add")
-    case = client.evals.cases(created.id)[0]
+    [case], _ = client.evals.cases(created.id)
     assert (case.question, case.answers, case.answerable) == ("How deep is the bay?", ("9 fathoms",), True)
     app = opened()
     assert "How deep is the bay?" in shown(app)
     app.button(key=f"delete-case-{case.id}").click().run()
-    assert client.evals.cases(created.id) == []
+    assert client.evals.cases(created.id) == ([], 0)
 
 
 def test_a_run_is_started_and_its_measures_are_shown_with_intervals(client: Client) -> None:
@@ -107,17 +108,69 @@ def test_a_run_is_started_and_its_measures_are_shown_with_intervals(client: Clie
     assert "95% bootstrap intervals" in shown(app)
 
 
-def test_two_runs_are_compared_question_by_question(client: Client) -> None:
+def test_two_runs_of_one_kind_are_compared_question_by_question(client: Client) -> None:
     set_id = uploaded(client)
-    for _ in range(2):
-        finished(client, client.evals.start(set_id, "answers", None).id)
+    for kind in ("answers", "answers", "retrieval"):
+        finished(client, client.evals.start(set_id, kind, None).id)  # type: ignore[arg-type]
     app = opened()
     assert "2 questions in both runs" in shown(app)
     assert "0 questions came out differently" in shown(app)
+    assert "Models, settings and configuration are the same." in shown(app)
+    assert [each.kind for each in rivals(client.evals.runs()[1], client.evals.runs())] == ["answers"]
+    assert rivals(client.evals.runs()[0], client.evals.runs()) == []  # the only one of its kind
+
+
+def test_a_configuration_is_put_in_force_where_its_difference_is_shown(client: Client) -> None:
+    set_id = uploaded(client)
+    client.save_configuration("reads less", {"top_k": 2})
+    for configuration in (None, "reads less"):
+        finished(client, client.evals.start(set_id, "answers", configuration).id)
+    app = opened()
+    assert "Changed" in shown(app)
+    assert "search.top" in shown(app).replace("\\", "")
+    app.button(key="adopt").click().run()
+    assert client.configurations().in_force == "reads less"
+    assert not [button for button in app.button if button.key == "adopt"]  # it is in force now
+
+    app.button(key="leave-configuration").click().run()
+    assert client.configurations().in_force == "settings"
+
+
+def test_every_question_of_a_run_says_what_came_back_and_a_run_is_deleted(client: Client) -> None:
+    set_id = uploaded(client)
+    client.evals.add_case(set_id, "Who sings?", [], True)
+    run = client.evals.start(set_id, "answers", None)
+    finished(client, run.id)
+    app = opened()
+    assert "A return ticket costs 4" in shown(app)
+    assert "It has neither an expected answer nor a gold passage" in shown(app)
+    app.button(key=f"delete-run-{run.id}").click().run()
+    assert client.evals.runs() == []
+
+
+def test_a_question_that_waits_for_review_is_given_its_answer(client: Client) -> None:
+    created = client.evals.create("Mine", None)
+    client.evals.add_case(created.id, "How deep?", [], True)
+    [case], _ = client.evals.cases(created.id)
+    client.evals.change_case(case.id, status="review")
+    app = opened()
+    assert "1 to review" in shown(app)
+    app.text_area(key=f"edited-{case.id}-question").set_value("How deep is the bay?")
+    app.text_area(key=f"edited-{case.id}-answers").set_value("9 fathoms\n9")
+    submit(app, "Save")
+    [case], total = client.evals.cases(created.id, "ready")
+    assert (case.question, case.answers, total) == ("How deep is the bay?", ("9 fathoms", "9"), 1)
+
+
+def test_questions_are_asked_for_from_the_documents(client: Client) -> None:
+    client.evals.create("Mine", None)
+    app = opened()
+    submit(app, "Write questions")
+    assert "There is no passage left that could be asked about" in shown(app)
 
 
 def test_a_wrong_file_is_refused_with_the_line(client: Client) -> None:
     with pytest.raises(ApiError) as caught:
-        client.evals.upload("Broken", "broken.jsonl", io.BytesIO(b'{"question": 3}\n'), None)
+        client.evals.upload("Broken", [("broken.jsonl", io.BytesIO(b'{"question": 3}\n'))], None)
     assert "1" in caught.value.failure.cause
     assert client.evals.sets() == []

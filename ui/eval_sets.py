@@ -1,0 +1,174 @@
+"""Sets of questions on the Evals page: from files, by hand or from the documents; reviewed; exported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from ui.client import Client
+from ui.eval_runs import progress
+from ui.eval_schemas import EvalCase, EvalRun, EvalSet
+from ui.text import counted, escape_markdown, place, shortened
+from ui.views import failures_shown
+
+FORMATS = (
+    "JSON lines, CSV or SQuAD (`question`, `answers`, and `answerable` where the documents do not say), "
+    "or the three files of a BEIR set."
+)
+CASES_A_PAGE = 25
+STATUS = {"All": None, "To review": "review", "Ready": "ready"}
+
+
+def show_sets(client: Client, sets: Sequence[EvalSet], runs: Sequence[EvalRun]) -> None:
+    """Make a set, then look into one."""
+    collections = {each.name: each.id for each in client.collections()}
+    with st.expander("New set", expanded=not sets, icon=":material/add:"):
+        new_set(client, collections)
+    if not sets:
+        return
+    chosen = st.selectbox("Set", sets, format_func=lambda each: each.name, key="open-set")
+    named = {id_: name for name, id_ in collections.items()}
+    where = "all documents" if chosen.collection_id is None else named.get(chosen.collection_id, "nothing")
+    review = f", {chosen.review} to review" if chosen.review else ""
+    st.caption(escape_markdown(f"{counted(chosen.ready, 'question')} ready{review}; asked of {where}"))
+    for run in runs:
+        if run.is_open and run.kind == "generate" and run.set_id == chosen.id:
+            progress(client, run.id)
+    actions(client, chosen)
+    show_cases(client, chosen)
+
+
+def new_set(client: Client, collections: Mapping[str, int]) -> None:
+    """An empty set, or one read from files."""
+    with st.form("new-set", border=False):
+        name = st.text_input("Name", max_chars=200, key="set-name").strip()
+        where = st.selectbox("Asked of", ["all documents", *collections])
+        files = st.file_uploader(
+            "Questions",
+            type=["jsonl", "csv", "json", "tsv"],
+            accept_multiple_files=True,
+        )
+        st.caption(f"{FORMATS} Without a file the set starts empty.")
+        if st.form_submit_button("Create", type="primary") and name:
+            with failures_shown():
+                collection_id = collections.get(where)
+                if files:
+                    client.evals.upload(name, [(each.name, each) for each in files], collection_id)
+                else:
+                    client.evals.create(name, collection_id)
+                st.rerun()
+
+
+def actions(client: Client, chosen: EvalSet) -> None:
+    """What can be done with the whole set."""
+    with st.container(horizontal=True):
+        with st.popover("Write a question", icon=":material/edit:"):
+            write(client, chosen)
+        with st.popover("From the documents", icon=":material/auto_awesome:"):
+            generate(client, chosen)
+        st.download_button(
+            "Export",
+            lambda: client.evals.export(chosen.id),
+            f"{chosen.name}.jsonl",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        with st.popover("Delete set", icon=":material/delete:"):
+            st.markdown("Its runs stay, without their questions.")
+            if st.button("Delete", key=f"delete-set-{chosen.id}", type="primary"):
+                with failures_shown():
+                    client.evals.delete_set(chosen.id)
+                    st.rerun()
+
+
+def write(client: Client, chosen: EvalSet) -> None:
+    """A question by hand."""
+    with st.form(f"add-{chosen.id}", clear_on_submit=True, border=False):
+        question = st.text_input("Question").strip()
+        answer = st.text_input("Answer", help="Leave empty where the documents do not say.").strip()
+        if st.form_submit_button("Add", type="primary") and question:
+            with failures_shown():
+                client.evals.add_case(chosen.id, question, [answer] if answer else [], bool(answer))
+                st.rerun()
+
+
+def generate(client: Client, chosen: EvalSet) -> None:
+    """Questions that the decoder writes about passages; a person reviews them."""
+    with st.form(f"generate-{chosen.id}", border=False):
+        st.caption(
+            "The decoder asks about passages of your documents and answers from them. "
+            "What the passage does not answer is dropped; the rest waits for your review. "
+            "Questions that your documents do not answer you write yourself."
+        )
+        passages = st.number_input("Passages to ask about", 1, 1000, 20)
+        if st.form_submit_button("Write questions", type="primary"):
+            with failures_shown():
+                client.evals.generate(chosen.id, int(passages))
+                st.rerun()
+
+
+def show_cases(client: Client, chosen: EvalSet) -> None:
+    """A page of the questions, those that wait for review first if there are any."""
+    status = st.segmented_control(
+        "Questions",
+        list(STATUS),
+        default="To review" if chosen.review else "All",
+        label_visibility="collapsed",
+        key=f"cases-{chosen.id}-{bool(chosen.review)}",
+    )
+    number = st.session_state.get(f"page-{chosen.id}", 1)
+    cases, total = client.evals.cases(
+        chosen.id, STATUS.get(status or "All"), CASES_A_PAGE, CASES_A_PAGE * (number - 1)
+    )
+    if not total:
+        st.caption("No questions here. Write one, or have some written from your documents.")
+    for case in cases:
+        show_case(client, case)
+    pages = -(-total // CASES_A_PAGE)
+    if pages > 1:
+        st.number_input(f"Page of {pages}", 1, pages, key=f"page-{chosen.id}", width=170)
+
+
+def show_case(client: Client, case: EvalCase) -> None:
+    """A question, its answer and place, and for one that waits for a person why."""
+    with st.container(border=True):
+        st.markdown(escape_markdown(case.question))
+        known = "; ".join(case.answers) or (
+            "no answer given" if case.answerable else "the documents do not say"
+        )
+        st.caption(escape_markdown(f"Answer: {known}"))
+        for gold in case.gold:
+            if gold.file:
+                words = f": “{shortened(gold.quote, 160)}”" if gold.quote else ""
+                st.caption(escape_markdown(f"{place(gold.file, gold.page)}{words}"))
+        for note in case.notes:
+            st.markdown(f":orange[:material/info: {escape_markdown(note)}]")
+        with st.container(horizontal=True):
+            if case.status == "review" and st.button("Accept", key=f"accept-{case.id}", type="primary"):
+                with failures_shown():
+                    client.evals.change_case(case.id, status="ready")
+                    st.rerun()
+            with st.popover("Edit", key=f"edit-case-{case.id}", type="tertiary"):
+                edit(client, case)
+            if st.button("Delete", key=f"delete-case-{case.id}", type="tertiary"):
+                with failures_shown():
+                    client.evals.delete_case(case.id)
+                    st.rerun()
+
+
+def edit(client: Client, case: EvalCase) -> None:
+    """Other words and another answer; saving ends the review."""
+    key = f"edited-{case.id}"
+    with st.form(key, border=False):
+        question = st.text_area("Question", case.question, key=f"{key}-question").strip()
+        answers = st.text_area("Answers, one a line", "\n".join(case.answers), key=f"{key}-answers")
+        unanswerable = st.checkbox("The documents don't say", case.answerable is False, key=f"{key}-none")
+        if st.form_submit_button("Save", type="primary") and question:
+            lines = [] if unanswerable else [line.strip() for line in answers.splitlines() if line.strip()]
+            changed = {"question": question, "answers": lines, "answerable": not unanswerable}
+            if unanswerable:
+                changed["gold"] = []
+            with failures_shown():
+                client.evals.change_case(case.id, status="ready", **changed)
+                st.rerun()
