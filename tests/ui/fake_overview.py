@@ -33,6 +33,13 @@ class Threshold(BaseModel):
     threshold: float | None
 
 
+class Calibrate(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    eval_set_id: int
+    wanted_false_answers: float
+
+
 def share(value: float) -> dict[str, Any]:
     return {"value": value, "low": value / 2, "high": value * 2, "n": 50}
 
@@ -53,8 +60,13 @@ def add_overview(app: FastAPI, state: FakeState) -> None:
         return {
             "collection_id": collection_id, "threshold": own, "default": 0.05,
             "in_force": 0.05 if own is None else own, "stale": False,
-            "calibration": calibration if collection_id == 1 else None,
+            "calibration": calibration if collection_id == 1 or state.calibrated else None,
         }  # fmt: skip
+
+    @app.post("/v1/collections/{collection_id}/gate/calibrate")
+    def calibrate(collection_id: int, body: Calibrate) -> Any:
+        state.calibrated.append(body.model_dump())
+        return gate(collection_id)
 
     @app.put("/v1/collections/{collection_id}/gate")
     def change(collection_id: int, body: Threshold) -> Any:

@@ -101,6 +101,16 @@ def test_settings_show_models_speed_and_the_variable_to_set(open_page):
     assert list(app.dataframe[0].value["Variable"]) == ["FOOTNOTE_MAX_UPLOAD_BYTES"]
 
 
+def test_a_threshold_is_calibrated_on_an_eval_set(open_page, state: FakeState):
+    state.collections = {7: "Contracts"}
+    app = open_page(settings_page)
+    assert "Not measured for this collection yet" in shown(app)
+    submit(app, "Measure")
+
+    assert state.calibrated == [{"eval_set_id": 1, "wanted_false_answers": 0.05}]
+    assert "Recommended: 0.20" in shown(app).replace("\\", "")
+
+
 def test_a_threshold_shows_its_measured_errors_and_is_put_in_force(open_page, state: FakeState):
     app = open_page(settings_page)
     app.slider(key="threshold-1").set_value(0.2).run()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import streamlit as st
 
-from ui.client import Client
-from ui.schemas import Collection
 from ui.service import get_client
-from ui.service_schemas import Gate, GatePoint, ModelFacts, Overview, SharePoint
+from ui.service_schemas import ModelFacts, Overview
 from ui.text import counted, escape_markdown, file_size
+from ui.thresholds import threshold
 from ui.views import failures_shown
 
 KINDS = {
@@ -39,9 +36,10 @@ def page() -> None:
     overview = client.overview()
     st.subheader("Evidence thresholds")
     st.caption("The best passage must reach this relevance, or the answer is a refusal.")
+    sets = client.evals.sets()
     for collection in client.collections():
         with failures_shown():
-            threshold(client, collection)
+            threshold(client, collection, sets)
     st.subheader("Models")
     for model in overview.models:
         show_model(model)
@@ -49,52 +47,6 @@ def page() -> None:
     show_speed(overview)
     st.subheader("Limits and everything else")
     show_settings(overview)
-
-
-def threshold(client: Client, collection: Collection) -> None:
-    """The threshold of a collection, with the error rates measured on its own questions."""
-    gate = client.gate(collection.id)
-    with st.container(border=True):
-        key = f"threshold-{collection.id}"
-        chosen = st.slider(
-            escape_markdown(collection.name), 0.0, 1.0, round(gate.in_force, 2), step=0.01, key=key
-        )
-        st.caption(rates(gate, chosen))
-        with st.container(horizontal=True):
-            if st.button("Use it", key=f"{key}-set", disabled=chosen == round(gate.in_force, 2)):
-                client.set_threshold(collection.id, chosen)
-                st.rerun()
-            if gate.threshold is not None and st.button(f"Default ({gate.default:g})", key=f"{key}-default"):
-                client.set_threshold(collection.id, None)
-                st.session_state.pop(key, None)
-                st.rerun()
-
-
-def rates(gate: Gate, chosen: float) -> str:
-    """What is known about a threshold, as a sentence."""
-    calibration = gate.calibration
-    if calibration is None or not calibration.curve:
-        return "Not measured for this collection yet: calibrate it with an eval set of its own questions."
-    point = nearest(calibration.curve, chosen)
-    stale = " Measured with another reranker: calibrate again." if gate.stale else ""
-    return escape_markdown(
-        f"At {point.threshold:.2f}: {share(point.false_answers)} of unanswerable questions answered, "
-        f"{share(point.false_refusals)} of answerable ones refused (set {calibration.set_name}). "
-        f"Recommended: {calibration.recommended:.2f}.{stale}"
-    )
-
-
-def nearest(curve: Sequence[GatePoint], threshold: float) -> GatePoint:
-    """The measured point that says what this threshold does."""
-    return min(curve, key=lambda point: abs(point.threshold - threshold))
-
-
-def share(measured: SharePoint) -> str:
-    """`4% (1 to 13%, 50 questions)`."""
-    if measured.value is None or measured.low is None or measured.high is None:
-        return "an unknown share"
-    interval = f"{100 * measured.low:.0f} to {100 * measured.high:.0f}%"
-    return f"{100 * measured.value:.0f}% ({interval}, {counted(measured.n, 'question')})"
 
 
 def show_model(model: ModelFacts) -> None:
