@@ -201,6 +201,7 @@ def ingest(
     depth: Annotated[int, typer.Option(min=0, max=5, help="Of an address: links of its site to follow.")] = 0,
     pages: Annotated[int, typer.Option(min=1, max=10_000, help="Of an address: most pages to read.")] = 20,
     watch: Annotated[bool, typer.Option("--watch", help="Keep a folder in step until Ctrl-C.")] = False,
+    password: Annotated[str | None, typer.Option(help="Of protected PDFs; - asks for it.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Read documents into a collection and wait until each is ready or has failed."""
@@ -208,6 +209,7 @@ def ingest(
         _watch(Path(source), collection)
         return
     from app.documents.local import ingest_paths
+    from app.jobs.commands import asked_for
     from app.sites.crawling import CrawlLimits
     from app.sites.fetching import Fetcher
     from app.sites.local import ingest_site
@@ -219,7 +221,14 @@ def ingest(
             limits = CrawlLimits(depth, pages, seconds=SITE_S)
             rows = ingest_site(services, source, collection, limits, _tell, Fetcher())
         else:
-            rows = ingest_paths(services, [Path(source)], collection, _tell, on_existing=on_existing)
+            rows = ingest_paths(
+                services,
+                [Path(source)],
+                collection,
+                _tell,
+                on_existing=on_existing,
+                password=asked_for(password),
+            )
     finally:
         services.close()
     for row in rows:

@@ -145,6 +145,7 @@ class DocumentVersion(Base):
     replaced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     purged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # its pages and bytes are gone
     outline: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # headings and tables, to cut it again
+    password: Mapped[str | None] = mapped_column(Text)  # opens the file; kept to read and draw it again
 
 
 class DocumentPage(Base):

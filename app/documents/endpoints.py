@@ -20,6 +20,7 @@ from app.documents.schemas import (
     DocumentQuery,
     PageImageQuery,
     PageOut,
+    RetryRequest,
     RetryResult,
     UploadResult,
     VersionQuery,
@@ -60,6 +61,10 @@ UPLOAD_BODY: dict[str, Any] = {
                             "description": "For bytes or a name that the collection has already.",
                         },
                         "document_id": {**ROW_ID, "description": "With replace: the document it is about."},
+                        "password": {
+                            "type": "string",
+                            "description": "Opens those that are protected (PDF).",
+                        },
                     },
                 }
             }
@@ -117,9 +122,11 @@ def delete(document_id: RowId, services: AppServices, user: CurrentUser, afterwa
 
 
 @router.post("/{document_id}/retry", status_code=202, responses=error_responses(DocumentNotFound, Conflict))
-def retry(document_id: RowId, session: WriteSession, user: CurrentUser) -> RetryResult:
-    """Queues a failed document again; it stays the same document."""
-    return service.retry(session, user, document_id)
+def retry(
+    document_id: RowId, session: WriteSession, user: CurrentUser, body: RetryRequest | None = None
+) -> RetryResult:
+    """Queues a failed document again; it stays the same document. A protected PDF takes its password."""
+    return service.retry(session, user, document_id, None if body is None else body.password)
 
 
 @router.post("/{document_id}/cancel", responses=error_responses(DocumentNotFound))

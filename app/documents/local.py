@@ -71,15 +71,19 @@ def ingest_paths(
     tell: Tell,
     *,
     on_existing: OnExisting = "skip",
+    password: str | None = None,
 ) -> list[Row]:
     """Reads files and folders into a collection; one row for each file, when all of them are done.
 
-    `on_existing` is what to do with bytes or names that are there already. Raises InvalidRequest when a path
-    does not exist or a folder holds no file.
+    `on_existing` is what to do with bytes or names that are there already; `password` opens protected PDFs.
+    Raises InvalidRequest when a path does not exist or a folder holds no file.
     """
     files = [file for path in paths for file in list_files(path)]
     submitted = [
-        Submitted(str(file), submit(services, collection, file, file.name, on_existing=on_existing))
+        Submitted(
+            str(file),
+            submit(services, collection, file, file.name, on_existing=on_existing, password=password),
+        )
         for file in files
     ]
     for item in submitted:
@@ -118,6 +122,7 @@ def submit(
     *,
     on_existing: OnExisting = "skip",
     document_id: int | None = None,
+    password: str | None = None,
 ) -> UploadOutcome:
     """Stores one file and queues its job; a refusal is part of the outcome."""
     with services.sessions.begin() as session:
@@ -135,6 +140,7 @@ def submit(
             staged,
             on_existing=on_existing,
             document_id=document_id,
+            password=password,
         )
     except AppError as error:
         return UploadOutcome(file_name, "rejected", error=error)

@@ -18,7 +18,7 @@ from app.errors import AppError, InvalidRequest
 
 MAX_FIELD_BYTES = 1000
 FILES_FIELD = "files"
-FIELDS = frozenset({"collection_id", "document_id", "on_existing"})
+FIELDS = frozenset({"collection_id", "document_id", "on_existing", "password"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def draw(version: DocumentVersion, page: DocumentPage, file: Path, query: PageIm
     boxes = _boxes(page, query)
     try:
         with _rendering:
-            return render_page(file, page.number, scale=query.scale, boxes=boxes)
+            return render_page(file, page.number, scale=query.scale, boxes=boxes, password=version.password)
     except IngestError as error:
         raise PageImageUnavailable(f"The page could not be drawn: {error.cause}") from error
 

@@ -17,7 +17,7 @@ from app.collections.service import require
 from app.documents import service
 from app.documents.identity import OnExisting
 from app.documents.multipart import MultipartReceiver, ReceivedFile
-from app.documents.schemas import UploadedFile, UploadResult
+from app.documents.schemas import Password, UploadedFile, UploadResult
 from app.documents.uploads import UploadOutcome, register
 from app.errors import AppError, InvalidRequest
 from app.schemas import RowId
@@ -33,10 +33,12 @@ class UploadForm:
     collection_id: int | None
     document_id: int | None
     on_existing: OnExisting
+    password: str | None
 
 
 ROW_ID: TypeAdapter[int] = TypeAdapter(RowId)
 ON_EXISTING: TypeAdapter[OnExisting] = TypeAdapter(OnExisting)
+PASSWORD: TypeAdapter[str] = TypeAdapter(Password)
 
 
 @asynccontextmanager
@@ -105,6 +107,7 @@ def _register(
             file.staged,
             on_existing=form.on_existing,
             document_id=form.document_id,
+            password=form.password,
         )
     except AppError as error:
         return UploadOutcome(file.file_name, "rejected", error=error)
@@ -124,6 +127,7 @@ def _form(received: MultipartReceiver) -> UploadForm:
         collection_id=_field(ROW_ID, fields, "collection_id"),
         document_id=_field(ROW_ID, fields, "document_id"),
         on_existing=_field(ON_EXISTING, fields, "on_existing") or "skip",
+        password=_field(PASSWORD, fields, "password"),
     )
     if form.document_id is not None and (form.on_existing != "replace" or len(received.files) != 1):
         raise InvalidRequest(
@@ -138,6 +142,5 @@ def _field(kind: TypeAdapter[Field], fields: Mapping[str, str], name: str) -> Fi
     try:
         return kind.validate_python(fields[name]) if name in fields else None
     except ValidationError as error:
-        raise InvalidRequest(
-            f"{name} {fields[name][:50]!r}: {error.errors()[0]['msg']}.", field=name
-        ) from error
+        value = "" if name == "password" else f" {fields[name][:50]!r}"
+        raise InvalidRequest(f"{name}{value}: {error.errors()[0]['msg']}.", field=name) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -115,6 +115,19 @@ class UploadResult(ResponseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [UPLOAD_EXAMPLE]})
 
     documents: list[UploadedFile]
+
+
+Password = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class RetryRequest(RequestModel):
+    """What is different this time."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"password": "openpassword"}]})
+
+    password: Password | None = Field(
+        None, description="Opens a protected PDF; kept with the version, and never shown."
+    )
 
 
 class RetryResult(ResponseModel):

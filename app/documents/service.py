@@ -71,8 +71,8 @@ def list_page(session: Session, user: Account, query: DocumentQuery) -> Document
     return DocumentList(items=_shown(session, rows), total=total)
 
 
-def retry(session: Session, user: Account, document_id: int) -> RetryResult:
-    """Queues a failed document again; raises Conflict in any other state."""
+def retry(session: Session, user: Account, document_id: int, password: str | None = None) -> RetryResult:
+    """Queues a failed document again, with the password of its file; raises Conflict in any other state."""
     document = repository.lock(session, get_row(session, user, document_id).id)
     if document is None:
         raise DocumentNotFound(f"There is no document {document_id}.")
@@ -81,7 +81,7 @@ def retry(session: Session, user: Account, document_id: int) -> RetryResult:
             f"Document {document_id} is {document.status}; only a failed one can be retried.",
             next_step="Wait for it, or delete it and upload the file again.",
         )
-    return RetryResult(document_id=document.id, job_id=uploads.retry(session, document))
+    return RetryResult(document_id=document.id, job_id=uploads.retry(session, document, password))
 
 
 def cancel(session: Session, user: Account, document_id: int) -> CancelResult:

@@ -123,7 +123,7 @@ def _purge_version(session: Session, row: DocumentVersion) -> None:
     if row.state == "dropped":
         session.delete(row)
     else:
-        row.purged_at = utc_now()
+        row.purged_at, row.password = utc_now(), None
     session.flush()
 
 

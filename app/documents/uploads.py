@@ -49,11 +49,13 @@ def register(
     *,
     on_existing: OnExisting = "skip",
     document_id: int | None = None,
+    password: str | None = None,
 ) -> UploadOutcome:
     """Makes a document, a version or nothing of staged bytes, before any work; `decide` says which.
 
-    `document_id` names the document that `replace` is about. A duplicate of a failed document is tried
-    again. Raises FileEmpty, CollectionNotFound, DocumentNotFound or StorageFull, and then keeps nothing.
+    `document_id` names the document that `replace` is about, `password` opens a protected file. A duplicate
+    of a failed document is tried again. Raises FileEmpty, CollectionNotFound, DocumentNotFound or
+    StorageFull, and then keeps nothing.
     """
     published = False
     try:
@@ -72,11 +74,13 @@ def register(
                 case "skip", Document() as document:
                     return UploadOutcome(file_name, "duplicate", document.id, version=document.version)
                 case "retry", Document() as document:
-                    job_id = retry(session, document)
+                    job_id = retry(session, document, password)
                 case "new_version", Document() as document:
-                    job_id = versions.begin(session, document, file_name, staged.sha256, staged.size_bytes)
+                    job_id = versions.begin(
+                        session, document, file_name, staged.sha256, staged.size_bytes, password
+                    )
                 case _:
-                    document, job_id = _first_time(session, user, collection_id, file_name, staged)
+                    document, job_id = _first_time(session, user, collection_id, file_name, staged, password)
             offer = None if decision.offer is None else decision.offer.id
             return UploadOutcome(
                 file_name, "queued", document.id, job_id, version=document.version, same_name_as=offer
@@ -89,8 +93,13 @@ def register(
         staged.discard()
 
 
-def retry(session: Session, document: Document) -> int:
-    """Queues a failed document again; returns the job's id. It stays the same document and version."""
+def retry(session: Session, document: Document, password: str | None = None) -> int:
+    """Queues a failed document again; returns the job's id. It stays the same document and version.
+
+    A `password` takes the place of the one given before.
+    """
+    if password is not None:
+        versions.set_password(session, document, password)
     document.status, document.error = "queued", None
     return jobs.enqueue(session, document.owner_id, document.id).id
 
@@ -114,7 +123,12 @@ def _known(
 
 
 def _first_time(
-    session: Session, user: Account, collection_id: int, file_name: str, staged: StagedBlob
+    session: Session,
+    user: Account,
+    collection_id: int,
+    file_name: str,
+    staged: StagedBlob,
+    password: str | None,
 ) -> tuple[Document, int]:
     document = Document(
         owner_id=user.id,
@@ -126,5 +140,5 @@ def _first_time(
     )
     session.add(document)
     session.flush()
-    versions.add_first(session, document)
+    versions.add_first(session, document, password)
     return document, jobs.enqueue(session, user.id, document.id).id

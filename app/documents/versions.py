@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from app.jobs import repository as jobs
@@ -19,23 +19,33 @@ VersionState = Literal["pending", "current", "replaced", "dropped"]
 """dropped: never read, given up for a newer one or by a person; swept with its bytes."""
 
 
-def add_first(session: Session, document: Document) -> None:
+def add_first(session: Session, document: Document, password: str | None = None) -> None:
     """The version row of a document that has just been inserted."""
-    session.add(_row(document))
+    session.add(_row(document, password))
     session.flush()
 
 
-def begin(session: Session, document: Document, file_name: str, sha256: str, size_bytes: int) -> int:
+def begin(
+    session: Session,
+    document: Document,
+    file_name: str,
+    sha256: str,
+    size_bytes: int,
+    password: str | None = None,
+) -> int:
     """Queues a file as the document's next version; returns the job's id.
 
-    What is ready goes on answering. A version that was still waiting, being read or failed gives way.
+    What is ready goes on answering. A version that was still waiting, being read or failed gives way. The
+    same bytes open with the same password.
     """
+    if password is None and document.sha256 == sha256:
+        password = password_of(session, document)
     drop_pending(session, document)
     document.version = _next_number(session, document.id)
     document.file_name, document.sha256, document.size_bytes = file_name, sha256, size_bytes
     document.copy = free_copy(session, document.collection_id, sha256, but=document.id)
     document.status, document.error = "queued", None
-    session.add(_row(document))
+    session.add(_row(document, password))
     session.flush()
     return jobs.enqueue(session, document.owner_id, document.id).id
 
@@ -76,11 +86,7 @@ def switch(session: Session, document: Document, outline: dict[str, Any]) -> Non
         )
         .values(state="replaced", replaced_at=utc_now())
     )
-    newest = session.scalars(
-        select(DocumentVersion).where(
-            DocumentVersion.document_id == document.id, DocumentVersion.number == document.version
-        )
-    ).one()
+    newest = session.scalars(select(DocumentVersion).where(*_newest(document))).one()
     newest.state, newest.ready_at = "current", utc_now()
     newest.outline = outline
     newest.media_type, newest.page_count = document.media_type, document.page_count
@@ -89,11 +95,17 @@ def switch(session: Session, document: Document, outline: dict[str, Any]) -> Non
 
 def rename(session: Session, document: Document) -> None:
     """Gives the newest version the document's file name: its file was moved, its bytes are the same."""
-    session.execute(
-        update(DocumentVersion)
-        .where(DocumentVersion.document_id == document.id, DocumentVersion.number == document.version)
-        .values(file_name=document.file_name)
-    )
+    session.execute(update(DocumentVersion).where(*_newest(document)).values(file_name=document.file_name))
+
+
+def password_of(session: Session, document: Document) -> str | None:
+    """What opens the newest version, as far as somebody said it."""
+    return session.scalar(select(DocumentVersion.password).where(*_newest(document)))
+
+
+def set_password(session: Session, document: Document, password: str) -> None:
+    """For the next reading of the newest version."""
+    session.execute(update(DocumentVersion).where(*_newest(document)).values(password=password))
 
 
 def get(session: Session, document_id: int, number: int) -> DocumentVersion | None:
@@ -129,13 +141,17 @@ def free_copy(session: Session, collection_id: int, sha256: str, *, but: int | N
     return next(number for number in range(len(taken) + 1) if number not in taken)
 
 
+def _newest(document: Document) -> tuple[ColumnElement[bool], ...]:
+    return (DocumentVersion.document_id == document.id, DocumentVersion.number == document.version)
+
+
 def _next_number(session: Session, document_id: int) -> int:
     """One more than any that exists, dropped ones included until they are swept."""
     statement = select(func.max(DocumentVersion.number)).where(DocumentVersion.document_id == document_id)
     return (session.scalar(statement) or 0) + 1
 
 
-def _row(document: Document) -> DocumentVersion:
+def _row(document: Document, password: str | None) -> DocumentVersion:
     return DocumentVersion(
         owner_id=document.owner_id,
         document_id=document.id,
@@ -143,4 +159,5 @@ def _row(document: Document) -> DocumentVersion:
         file_name=document.file_name,
         sha256=document.sha256,
         size_bytes=document.size_bytes,
+        password=password,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,7 @@ jobs_app = typer.Typer(no_args_is_help=True)
 
 DocumentId = Annotated[int, typer.Argument(min=1, metavar="DOCUMENT_ID", help="As shown by `list`.")]
 Limit = Annotated[int, typer.Option(min=1, help="Most jobs to show.")]
+Password = Annotated[str | None, typer.Option(help="Of a protected PDF; - asks for it.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 
 
@@ -46,11 +48,16 @@ def cancel(document_id: DocumentId, as_json: JsonFlag = False) -> None:
 
 
 @jobs_app.command()
-def retry(document_id: DocumentId, as_json: JsonFlag = False) -> None:
+def retry(document_id: DocumentId, password: Password = None, as_json: JsonFlag = False) -> None:
     """Queue a failed document again; it stays the same document."""
     from app.documents import service
 
-    _act(document_id, service.retry, as_json)
+    _act(document_id, partial(service.retry, password=asked_for(password)), as_json)
+
+
+def asked_for(password: str | None) -> str | None:
+    """The password as given, or typed unseen where `-` stands for it: a command line is no secret."""
+    return typer.prompt("Password", hide_input=True) if password == "-" else password
 
 
 def line(job: ListedJob) -> str:

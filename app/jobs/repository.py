@@ -15,7 +15,7 @@ from sqlalchemy import CursorResult, Select, Update, delete, func, or_, select, 
 from sqlalchemy.orm import Session
 
 from app.jobs.types import JobProgress, LeasedJob
-from app.tables import Document, Job, utc_now
+from app.tables import Document, DocumentVersion, Job, utc_now
 
 UNFINISHED = ("queued", "running")
 LONGEST_PAUSE = timedelta(hours=1)  # between two tries
@@ -81,6 +81,11 @@ def take_next(
         file_name=document.file_name,
         sha256=document.sha256,
         attempts=job.attempts,
+        password=session.scalar(
+            select(DocumentVersion.password).where(
+                DocumentVersion.document_id == document.id, DocumentVersion.number == document.version
+            )
+        ),
     )
 
 

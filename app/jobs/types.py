@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ingest.types import Stage
 
@@ -18,6 +18,7 @@ class LeasedJob:
     file_name: str
     sha256: str
     attempts: int  # this one included
+    password: str | None = field(default=None, repr=False)  # of a protected file; in no log
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,6 +159,7 @@ class Worker:
                 ocr_languages=self._settings.ocr_languages,
             ),
             progress=progress,
+            password=job.password,
             keep=self._workplace.open(job),
         )
 
