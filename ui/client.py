@@ -136,8 +136,10 @@ class Client:
     def delete_document(self, document_id: int) -> None:
         self._send("DELETE", f"/v1/documents/{document_id}")
 
-    def retry_document(self, document_id: int) -> None:
-        self._send("POST", f"/v1/documents/{document_id}/retry")
+    def retry_document(self, document_id: int, password: str | None = None) -> None:
+        """Queues a failed document again, a protected PDF with its password."""
+        body = None if password is None else {"password": password}
+        self._send("POST", f"/v1/documents/{document_id}/retry", json=body)
 
     def cancel_document(self, document_id: int) -> None:
         """Stops its reading, whether it waits or runs."""

@@ -20,6 +20,7 @@ STATUS_BADGES = {
     "ready": ("Ready", ":material/check:", "green"),
     "failed": ("Failed", ":material/error:", "red"),
 }
+ASKS_PASSWORD = frozenset({"file_encrypted", "password_wrong"})
 STOPPED = ("Stopped", ":material/stop_circle:", "orange")
 
 
@@ -36,6 +37,7 @@ def show_document(client: Client, document: Document) -> None:
             st.caption("You stopped the reading of this file. Retry it, or delete it.")
         elif document.error is not None:
             show_failure(document.error, title=where(document.error))
+            ask_password(client, document)
         notes = list(report_notes(document.report or {}))
         with st.container(horizontal=True):
             actions(client, document)
@@ -59,6 +61,17 @@ def headline(document: Document) -> None:
 def where(failure: Failure) -> str | None:
     """The page at which reading broke, where that is known."""
     return None if failure.page is None else f"Page {failure.page:,}"
+
+
+def ask_password(client: Client, document: Document) -> None:
+    """A field for the password of a protected PDF; other protected files cannot be opened by one."""
+    failed = document.error is not None and document.error.code in ASKS_PASSWORD
+    if not failed or not document.file_name.lower().endswith(".pdf"):
+        return
+    with st.form(f"password-{document.id}", border=False):
+        password = st.text_input("Password of the file", type="password", key=f"password-of-{document.id}")
+        if st.form_submit_button("Open", icon=":material/lock_open:") and password:
+            act(lambda: client.retry_document(document.id, password))
 
 
 def is_stopped(document: Document) -> bool:

@@ -30,6 +30,10 @@ class FilesToCheck(Strict):
     files: list[dict[str, str]]
 
 
+class Retry(Strict):
+    password: str
+
+
 class NewCollection(Strict):
     name: str
 
@@ -138,7 +142,9 @@ def add_collections_and_documents(app: FastAPI, state: FakeState) -> None:
         return Response(status_code=204)
 
     @app.post("/v1/documents/{document_id}/retry", status_code=202)
-    def retry(document_id: int) -> Any:
+    def retry(document_id: int, body: Retry | None = None) -> Any:
+        if body is not None:
+            state.passwords[document_id] = body.password
         state.documents[document_id].update(step=0, error=None, file_name="repaired.pdf", **STEPS[0])
         return {"document_id": document_id, "job_id": state.new_id()}
 

@@ -37,6 +37,12 @@ DAMAGED = {
     "cause": "The file is damaged: its cross-reference table cannot be read.",
     "next_step": "Open it in a viewer, save it again, and upload the new copy.",
 }
+ENCRYPTED = {
+    "code": "file_encrypted",
+    "stage": "parse",
+    "cause": "The file is protected with a password.",
+    "next_step": "Retry a PDF with its password.",
+}
 CANCELLED = {
     "code": "cancelled",
     "stage": "embed",
@@ -61,6 +67,7 @@ class FakeState:
     configurations: dict[str, dict[str, float]] = field(default_factory=dict)
     configs: list[dict[str, float]] = field(default_factory=list)  # of every search
     thresholds: dict[int, float | None] = field(default_factory=dict)
+    passwords: dict[int, str] = field(default_factory=dict)  # given with a retry, by document
     cancelled: set[int] = field(default_factory=set)
     resume: threading.Event = field(default_factory=threading.Event)  # lets a "slow" answer go on
     requests: list[tuple[str, str]] = field(default_factory=list)

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.ui.canned import canned_answer
 from tests.ui.fake_api import FakeState
+from tests.ui.fake_state import ENCRYPTED
 from ui.asking import Asking
 from ui.client import Client
 
@@ -159,6 +160,19 @@ def test_the_list_shows_failure_with_reason_and_offers_retry(open_documents, sta
     assert "save it again" in shown(app)
     app.button(key="retry-1").click().run()
     assert ("POST", "/v1/documents/1/retry") in state.requests
+    assert state.documents[1]["status"] != "failed"
+
+
+def test_a_protected_pdf_is_tried_again_with_its_password(open_documents, state: FakeState):
+    for name in ("safe.pdf", "safe.docx"):
+        state.documents[state.add_document(name, 4, 1)].update(status="failed", error=ENCRYPTED)
+    app = open_documents()
+
+    assert [each.key for each in app.text_input if each.label == "Password of the file"] == ["password-of-1"]
+    app.text_input(key="password-of-1").set_value("sesame")
+    next(button for button in app.button if button.label == "Open").click()
+    app.run()
+    assert state.passwords == {1: "sesame"}
     assert state.documents[1]["status"] != "failed"
 
 
