@@ -9,10 +9,27 @@ from sqlalchemy import Select, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.documents import encoders, index_log, uploads
-from app.tables import ChunkRow, Document, DocumentPage, DocumentVersion, EncoderRow, Job, VectorRow, utc_now
+from app.documents.tables import DocumentBand, DocumentLikeness
+from app.tables import (
+    ChunkRow,
+    Document,
+    DocumentPage,
+    DocumentVersion,
+    EncoderRow,
+    Job,
+    VectorRow,
+    utc_now,
+)
 
 WAITING = ("queued", "processing")
-CHILDREN: tuple[type[Any], ...] = (ChunkRow, DocumentPage, DocumentVersion, Job)
+CHILDREN: tuple[type[Any], ...] = (
+    ChunkRow,
+    DocumentBand,
+    DocumentLikeness,
+    DocumentPage,
+    DocumentVersion,
+    Job,
+)
 
 
 def orphaned(session: Session) -> dict[str, int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ingest.ahead import WorkAhead
 from ingest.chunk import chunk
 from ingest.failures import ParseFailure, ingest_error
+from ingest.likeness import sketch
 from ingest.memory import SpanMemory, VectorMemory
 from ingest.parse import parse
 from ingest.report import quality_report
@@ -56,7 +57,9 @@ def ingest_file(
         report = quality_report(parsed, chunks)
     with _timed("embed", seconds):
         vectors = ahead.vectors(chunks)
-    return IngestedDocument(parsed, tuple(chunks), vectors, report, seconds, max_chunk_tokens)
+    return IngestedDocument(
+        parsed, tuple(chunks), vectors, report, seconds, max_chunk_tokens, sketch(parsed.text)
+    )
 
 
 def _chunk(

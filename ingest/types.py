@@ -126,6 +126,7 @@ class IngestedDocument:
     report: QualityReport
     seconds: dict[str, float] = field(default_factory=dict)  # per stage
     max_chunk_tokens: int | None = None  # what the chunks were cut to
+    sketch: NDArray[np.uint32] | None = None  # of the text, to find others like it: `ingest.likeness`
 
 
 @dataclass(frozen=True, slots=True)

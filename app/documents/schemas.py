@@ -28,6 +28,7 @@ DOCUMENT_EXAMPLE: dict[str, Any] = {
     "chunk_count": 48,
     "paged": True,
     "report": {"pages": 12, "pages_without_text": [], "language": "en", "instruction_like": []},
+    "similar": [{"document_id": 9, "file_name": "handbook-2025.pdf", "likeness": 0.93, "same_bytes": False}],
     "error": None,
     "created_at": "2026-11-22T08:30:00Z",
     "updated_at": "2026-11-22T08:30:04Z",
@@ -55,6 +56,17 @@ PAGE_EXAMPLE: dict[str, Any] = {
 }
 
 
+class SimilarDocument(ResponseModel):
+    """Another document of the collection with the same or nearly the same text."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    document_id: int
+    file_name: str
+    likeness: float = Field(description="Estimated share of the text in common, 0 to 1.")
+    same_bytes: bool
+
+
 class DocumentOut(ResponseModel):
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [DOCUMENT_EXAMPLE]})
 
@@ -76,6 +88,9 @@ class DocumentOut(ResponseModel):
     chunk_count: int | None
     paged: bool | None
     report: dict[str, Any] | None
+    similar: list[SimilarDocument] = Field(
+        default_factory=list, description="Duplicates and near duplicates in the collection."
+    )
     error: JobError | None
     created_at: datetime
     updated_at: datetime

@@ -9,9 +9,16 @@ from sqlalchemy.orm import Session
 
 from app.accounts.types import Account
 from app.collections.service import require
-from app.documents import repository, uploads, versions
+from app.documents import alike, repository, uploads, versions
 from app.documents.file_names import clean_file_name
-from app.documents.schemas import CancelResult, DocumentList, DocumentOut, DocumentQuery, RetryResult
+from app.documents.schemas import (
+    CancelResult,
+    DocumentList,
+    DocumentOut,
+    DocumentQuery,
+    RetryResult,
+    SimilarDocument,
+)
 from app.documents.version_schemas import (
     CheckedFile,
     FileCheck,
@@ -165,8 +172,14 @@ def _checked(session: Session, collection_id: int, file: FileToCheck) -> Checked
 def _shown(session: Session, rows: Sequence[Document]) -> list[DocumentOut]:
     busy = [row.id for row in rows if row.status in {"queued", "processing"}]
     jobs = repository.latest_jobs(session, busy) if busy else {}
+    similar = alike.of_documents(session, [row.id for row in rows])
     return [
-        DocumentOut.model_validate(row).model_copy(update={"progress": _progress(jobs.get(row.id))})
+        DocumentOut.model_validate(row).model_copy(
+            update={
+                "progress": _progress(jobs.get(row.id)),
+                "similar": [SimilarDocument.model_validate(other) for other in similar.get(row.id, ())],
+            }
+        )
         for row in rows
     ]
 

@@ -16,7 +16,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from app.db import storable
-from app.documents import encoders, index_log, repository, versions
+from app.documents import alike, encoders, index_log, repository, versions
 from app.documents.outline import outline_of
 from app.tables import ChunkRow, Document, DocumentPage, VectorRow
 from ingest.types import ChunkDraft, IngestedDocument, Page
@@ -33,6 +33,7 @@ def store(session: Session, document: Document, ingested: IngestedDocument, enco
     versions.switch(session, document, outline_of(ingested.parsed))
     session.flush()
     index_log.append(session, document.owner_id, document.id, "add")
+    alike.note(session, document, ingested.sketch)
     encoders.hold(session, encoder_id, int(ingested.vectors.shape[1]))
 
 

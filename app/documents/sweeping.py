@@ -13,7 +13,7 @@ from sqlalchemy import Select, delete, exists, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.db import WriteLock, take_lock
-from app.documents import encoders
+from app.documents import alike, encoders
 from app.documents.blobs import BlobStore
 from app.documents.removal import remove_unused
 from app.services import Services
@@ -94,6 +94,7 @@ def _purge(session: Session, document_ids: Sequence[int]) -> None:
     """Children first; the index log keeps the fact and the time of the deletion."""
     chunk_ids = select(ChunkRow.id).where(ChunkRow.document_id.in_(document_ids))
     session.execute(delete(VectorRow).where(VectorRow.chunk_id.in_(chunk_ids)))
+    alike.forget(session, document_ids)
     for table in (ChunkRow, DocumentPage, DocumentVersion, Job):
         session.execute(delete(table).where(table.document_id.in_(document_ids)))
     session.execute(delete(Document).where(Document.id.in_(document_ids)))
