@@ -21,11 +21,12 @@ def quality_report(parsed: ParsedDocument, chunks: Sequence[ChunkDraft] = ()) ->
     without_text = tuple(page.number for page in parsed.pages if not page_text(parsed, page).strip())
     garbled = garbled_pages(parsed)
     odd = odd_chunks(chunks)
+    lost = parsed.text.count(REPLACEMENT) + parsed.characters_lost
     return QualityReport(
         pages=len(parsed.pages),
         pages_without_text=without_text,
         characters=len(parsed.text),
-        characters_lost=parsed.text.count(REPLACEMENT) + parsed.characters_lost,
+        characters_lost=lost,
         tables=len(parsed.table_spans),
         language=detect_language(parsed.text),
         instruction_like=instruction_like(parsed.text),
@@ -37,9 +38,9 @@ def quality_report(parsed: ParsedDocument, chunks: Sequence[ChunkDraft] = ()) ->
         odd_chunk_count=len(odd),
         warnings=(
             *parsed.warnings,
-            *_lost_warning(parsed.characters_lost),
-            *_page_warning(without_text, "have no text, so nothing on them can be found"),
-            *_page_warning(garbled, "have unreadable text and will not answer questions"),
+            *_lost_warning(lost),
+            *_page_warning(without_text, "without text, so nothing there can be found"),
+            *_page_warning(garbled, "with unreadable text, which will not answer questions"),
         ),
     )
 
@@ -60,11 +61,14 @@ def _pages_of(parsed: ParsedDocument, spans: Sequence[tuple[int, int]]) -> tuple
 
 
 def _lost_warning(count: int) -> tuple[str, ...]:
-    return (f"{count} unreadable or control characters were left out.",) if count else ()
+    if not count:
+        return ()
+    return ("1 character could not be read." if count == 1 else f"{count:,} characters could not be read.",)
 
 
 def _page_warning(numbers: tuple[int, ...], problem: str) -> tuple[str, ...]:
     if not numbers:
         return ()
     shown = ", ".join(map(str, numbers[:20])) + (", ..." if len(numbers) > 20 else "")
-    return (f"{len(numbers)} pages {problem}: {shown}.",)
+    pages = "1 page" if len(numbers) == 1 else f"{len(numbers):,} pages"
+    return (f"{pages} {problem}: {shown}.",)

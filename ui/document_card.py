@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import streamlit as st
 
 from ui.client import ApiError, Client
 from ui.progress import show_last_try, show_progress
+from ui.quality import show_report
 from ui.schemas import Document, Failure
 from ui.text import counted, escape_markdown, file_size
 from ui.version_notes import show_version, versions_button
-from ui.views import passage, show_failure
+from ui.views import show_failure
 
 STATUS_BADGES = {
     "queued": ("Waiting", ":material/schedule:", "gray"),
@@ -38,15 +38,11 @@ def show_document(client: Client, document: Document) -> None:
         elif document.error is not None:
             show_failure(document.error, title=where(document.error))
             ask_password(client, document)
-        notes = list(report_notes(document.report or {}))
         with st.container(horizontal=True):
             actions(client, document)
             versions_button(client, document)
-        if document.status == "ready" and notes:
-            with st.expander("Worth knowing", icon=":material/info:"):
-                for note in notes:
-                    st.markdown(f"- {note}")
-                instruction_like(document.report or {})
+        if document.status == "ready":
+            show_report(document)
 
 
 def headline(document: Document) -> None:
@@ -90,26 +86,6 @@ def facts(document: Document) -> Iterator[str]:
         yield counted(document.chunk_count, "passage")
     if document.report and document.report.get("language"):
         yield escape_markdown(f"language {document.report['language']}")
-
-
-def report_notes(report: dict[str, Any]) -> Iterator[str]:
-    """What a person should know before trusting answers from this document."""
-    without_text = report.get("pages_without_text") or []
-    if without_text:
-        pages = ", ".join(str(number) for number in without_text[:20])
-        yield f"No text was found on page {pages}: scanned pages cannot be searched."
-    if report.get("characters_lost"):
-        yield f"{counted(report['characters_lost'], 'character')} could not be read."
-    if report.get("instruction_like"):
-        yield "Some text addresses an assistant. It is treated as text, never obeyed."
-    for warning in report.get("warnings") or []:
-        yield escape_markdown(str(warning))
-
-
-def instruction_like(report: dict[str, Any]) -> None:
-    """The excerpts that look like instructions."""
-    for excerpt in report.get("instruction_like") or []:
-        passage(str(excerpt))
 
 
 def actions(client: Client, document: Document) -> None:

@@ -44,6 +44,15 @@ class Progress(StageCount):
     last_error: Failure | None = None  # of a try that failed; another follows
 
 
+class SimilarDocument(Read):
+    """Another document of the collection with the same or nearly the same text."""
+
+    document_id: int
+    file_name: str
+    likeness: float
+    same_bytes: bool = False
+
+
 class Document(Read):
     id: int
     collection_id: int
@@ -57,6 +66,7 @@ class Document(Read):
     chunk_count: int | None = None
     paged: bool | None = None
     report: dict[str, Any] | None = None
+    similar: list[SimilarDocument] = []
     error: Failure | None = None
 
 

@@ -23,7 +23,7 @@ def test_the_report_counts_pages_characters_and_tables() -> None:
     assert (report.pages, report.pages_without_text, report.tables) == (3, (2,), 1)
     assert (report.characters_lost, report.language) == (2, "en")
     assert report.warnings[0] == "Odd."
-    assert "1 pages have no text" in report.warnings[-1]
+    assert "1 page without text" in report.warnings[-1]
 
 
 def test_odd_passages_and_doubtful_tables_are_pointed_at() -> None:
