@@ -29,6 +29,7 @@ from app.tables import Document, FolderFile
 
 LONGEST_NAME = 1000  # width of `documents.file_name`
 FILES_A_ROUND = 32  # so that a round of many thousand files can be stopped
+SHOWN_UNREADABLE = 3
 BEGUN_NS = -1  # `modified_ns` of a file whose taking was begun: no file looks like that
 
 
@@ -42,7 +43,7 @@ class Round:
     removed: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     more: bool = False  # files are left for the next round, which need not wait
-    problem: str | None = None  # why the folder was left alone
+    problem: str | None = None  # why the folder, or a part of it, was left alone
 
 
 class FolderKeeper:
@@ -63,15 +64,21 @@ class FolderKeeper:
         """Takes in what has settled since the last round, forgets what is gone, and reads what is new.
 
         A folder that cannot be read, or is empty though it gave documents before (an unmounted disk looks
-        like that), changes nothing and is the `problem`. The first round only looks.
+        like that), changes nothing and is the `problem`; one inside it that cannot be read keeps what it
+        gave. The first round only looks.
         """
         done = Round()
         known = self._known()
         try:
-            now = scan(self._root)
+            look = scan(self._root)
         except OSError as error:
             done.problem = f"The folder {self._root} cannot be read: {error.strerror}. Nothing was changed."
             return done
+        now = dict(look.files)
+        now.update({path: each.state for path, each in known.items() if look.may_hold(path)})
+        if look.unreadable:
+            shown = ", ".join(look.unreadable[:SHOWN_UNREADABLE])
+            done.problem = f"{shown} in {self._root} cannot be read. What came from there was left as it is."
         if known and not now:
             done.problem = f"The folder {self._root} is empty. Nothing was deleted; is its disk mounted?"
             return done

@@ -28,6 +28,18 @@ Snapshot = Mapping[str, FileState]
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at a folder found, and where it could not see."""
+
+    files: Snapshot
+    unreadable: tuple[str, ...] = ()  # relative paths of folders and files: nothing is known of what is there
+
+    def may_hold(self, path: str) -> bool:
+        """Whether the file could be there unseen."""
+        return any(path == blind or path.startswith(f"{blind}/") for blind in self.unreadable)
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """A file that was read before."""
 
@@ -47,22 +59,33 @@ class Difference:
         return bool(self.added or self.changed or self.removed)
 
 
-def scan(root: Path) -> dict[str, FileState]:
+def scan(root: Path) -> Look:
     """Every regular file below `root` but hidden and unfinished ones; links are followed to files only.
 
     Raises OSError when the folder itself cannot be read; what vanishes meanwhile is left out.
     """
-    os.scandir(root).close()  # os.walk would pass over an error here, and everything would look removed
-    found = {}
-    for folder, names, files in os.walk(root):
+    os.scandir(root).close()  # os.walk would only report an error here
+    found: dict[str, FileState] = {}
+    blind: list[str] = []
+
+    def cannot_see(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):  # those have vanished
+            blind.append(_relative(error.filename, root))
+
+    for folder, names, files in os.walk(root, onerror=cannot_see):
         names[:] = sorted(name for name in names if not name.startswith("."))
-        inside = os.path.relpath(folder, root)
-        prefix = "" if inside == os.curdir else inside.replace(os.sep, "/") + "/"
         for name in files:
-            state = None if _is_ignored(name) else _state(os.path.join(folder, name))
-            if state is not None:
-                found[prefix + name] = state
-    return found
+            if _is_ignored(name):
+                continue
+            path = os.path.join(folder, name)
+            try:
+                state = _state(path)
+            except OSError as error:
+                cannot_see(error)
+            else:
+                if state is not None:
+                    found[_relative(path, root)] = state
+    return Look(found, tuple(blind))
 
 
 def settled(before: Snapshot, now: Snapshot) -> dict[str, FileState]:
@@ -98,9 +121,14 @@ def _is_ignored(name: str) -> bool:
     return name.startswith(".") or _UNFINISHED.match(name.lower()) is not None
 
 
+def _relative(path: str, root: Path) -> str:
+    return os.path.relpath(path, root).replace(os.sep, "/")
+
+
 def _state(path: str) -> FileState | None:
+    """None for what is no regular file, also a link to nothing; raises OSError where nothing can be seen."""
     try:
         found = os.stat(path)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return FileState(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import threading
@@ -303,6 +304,37 @@ def test_watching_goes_on_until_it_is_stopped(services: Services, folder: Path) 
     assert list(documents(services)) == ["sub/pay.txt"]
 
 
+@pytest.mark.usefixtures("unread")
+def test_what_cannot_be_seen_for_a_while_is_not_deleted(
+    services: Services, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost network drive or a changed permission below the folder: `sub` gives errors, the rest works."""
+    watching = keeper(services, folder)
+    settle(watching)
+    look = os.scandir
+
+    def failing(path: str) -> object:
+        if str(path).endswith("sub"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return look(path)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "scandir", failing)
+        (folder / "leave.txt").unlink()
+        watching.round()
+        done = settle(watching)
+    assert done.problem is not None
+    assert "sub in" in done.problem
+    assert list(documents(services)) == ["sub/pay.txt"]
+
+    (folder / "sub" / "pay.txt").unlink()
+    (folder / "new.txt").write_text("The office opens at nine.")
+    watching.round()
+    done = settle(watching)
+    assert done.problem is None
+    assert list(documents(services)) == ["new.txt"]
+
+
 def test_a_file_is_no_folder(services: Services, folder: Path) -> None:
     with pytest.raises(InvalidRequest, match="no folder"):
         watch_folder(services, folder / "leave.txt", COLLECTION, lambda _: None, threading.Event())
@@ -328,4 +360,4 @@ class TestScanning:
         (folder / "broken.txt").symlink_to(folder / "nowhere")
         (folder / "link.txt").symlink_to(folder / "leave.txt")
         os.mkfifo(folder / "pipe.txt")
-        assert sorted(scan(folder)) == ["leave.txt", "link.txt", "sub/pay.txt"]
+        assert sorted(scan(folder).files) == ["leave.txt", "link.txt", "sub/pay.txt"]
