@@ -8,6 +8,11 @@ from collections.abc import Callable
 MayConnect = Callable[[str], bool]
 """Whether a connection to this IP address is allowed."""
 
+_NOT_PUBLIC_EITHER = (  # in the IANA registries, but not in every Python's list
+    ipaddress.ip_network("192.0.0.0/24"),  # RFC 6890: protocol assignments
+    ipaddress.ip_network("fec0::/10"),  # RFC 3879: site-local, deprecated and still routed inside sites
+    ipaddress.ip_network("64:ff9b:1::/48"),  # RFC 8215: translation inside a network
+)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last 32 bits
 
 
@@ -28,6 +33,8 @@ def is_public(address: str) -> bool:
 def _is_global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     if address in _NAT64 or getattr(address, "ipv4_mapped", None) is not None:
         return True  # decided by the IPv4 address inside
+    if any(address in network for network in _NOT_PUBLIC_EITHER):
+        return False
     return address.is_global and not (
         address.is_multicast or address.is_reserved or address.is_link_local or address.is_unspecified
     )
