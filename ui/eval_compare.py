@@ -24,14 +24,19 @@ def compare(client: Client, runs: Sequence[EvalRun]) -> None:
     if not comparable:
         st.caption("Two finished runs of one kind over one set can be compared here.")
         return
-    candidate = st.selectbox("Run", comparable, format_func=title, key="candidate-run")
-    others = rivals(candidate, runs)
-    baseline = st.selectbox("Against", others, format_func=title, key=f"baseline-of-{candidate.id}")
+    candidate = choice("Run", comparable, "candidate-run")
+    baseline = choice("Against", rivals(candidate, runs), f"baseline-of-{candidate.id}")
     with failures_shown():
         found = client.evals.compare(candidate.id, baseline.id)
         show_comparison(found)
         adoption(client, candidate, baseline)
         differences(found.cases)
+
+
+def choice(label: str, runs: Sequence[EvalRun], key: str) -> EvalRun:
+    """One of the runs, chosen by its id."""
+    by_id = {run.id: run for run in runs}
+    return by_id[st.selectbox(label, by_id, format_func=lambda id_: title(by_id[id_]), key=key)]
 
 
 def rivals(run: EvalRun, runs: Sequence[EvalRun]) -> list[EvalRun]:

@@ -128,7 +128,9 @@ def plot(measures: Mapping[str, Interval]) -> None:
     base = alt.Chart(alt.InlineData(rows), height=alt.Step(24)).encode(
         y=alt.Y("measure:N", sort=None, title=None, axis=alt.Axis(labelLimit=260))
     )
-    span = base.mark_rule(strokeWidth=2, color=INK).encode(x=alt.X("low:Q", title=None), x2="high:Q")
+    span = base.mark_rule(strokeWidth=2, color=INK).encode(
+        x=alt.X("low:Q", title=None, axis=alt.Axis(tickCount=5)), x2="high:Q"
+    )
     point = base.mark_point(filled=True, size=70, opacity=1, color=INK).encode(x="value:Q")
     st.altair_chart(span + point)
 

@@ -27,7 +27,8 @@ def show_sets(client: Client, sets: Sequence[EvalSet], runs: Sequence[EvalRun]) 
         new_set(client, collections)
     if not sets:
         return
-    chosen = st.selectbox("Set", sets, format_func=lambda each: each.name, key="open-set")
+    by_id = {each.id: each for each in sets}  # a kept choice is an id: the set behind it changes
+    chosen = by_id[st.selectbox("Set", by_id, format_func=lambda id_: by_id[id_].name, key="open-set")]
     named = {id_: name for name, id_ in collections.items()}
     where = "all documents" if chosen.collection_id is None else named.get(chosen.collection_id, "nothing")
     review = f", {chosen.review} to review" if chosen.review else ""

@@ -47,7 +47,8 @@ def calibrate(client: Client, collection: Collection, sets: Sequence[EvalSet]) -
         )
         return
     with st.form(f"calibrate-{collection.id}", border=False):
-        chosen = st.selectbox("Eval set", usable, format_func=lambda each: f"{each.name} ({each.ready})")
+        by_id = {each.id: each for each in usable}
+        chosen = by_id[st.selectbox("Eval set", by_id, format_func=lambda id_: by_id[id_].name)]
         wanted = st.number_input(
             "Unanswerable questions that may be answered, %", 0.0, 100.0, 5.0, step=1.0, format="%.0f"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from app.main import create_app
 from app.services import assemble_services
 from app.settings import Settings, load_settings
 from tests.browser.conftest import ROOT, StartUi
+from tests.browser.contrast import expect_contrast
 from tests.browser.steps import ask, expect_page_picture, expect_refusal, footnote, upload_until_ready
 from tests.fakes import EchoGenerator, fake_models
 from tests.ui.serving import serve
@@ -62,3 +64,62 @@ def test_an_uploaded_pdf_is_asked_and_its_page_opened_then_deleted(page: Page, u
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Delete it").click()
     expect(page.get_by_text("This collection is empty")).to_be_visible()
+
+
+def test_an_answer_is_inspected_replayed_and_its_passages_weighed(page: Page, ui_url: str) -> None:
+    upload_until_ready(page, ui_url, HANDBOOK, r"6 pages · \d+ passages")
+    page.get_by_role("link", name="Ask").click()
+    ask(page, "Who alerts the harbour rescue when a crew is 45 minutes overdue?")
+    expect(page.get_by_role("button", name="Ask again")).to_be_visible()
+
+    page.get_by_role("link", name="Inspector").click()
+    page.get_by_role("button", name=re.compile("harbour rescue")).click()
+    expect(page.get_by_role("heading", name="Where the time went")).to_be_visible()
+    expect(page.get_by_text("Rerank", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="What search found")).to_be_visible()
+    page.get_by_role("button", name="Replay this answer").click()
+    expect(page.get_by_text(re.compile("Identical: all \\d+ tokens"))).to_be_visible()
+    expect_contrast(page)
+
+    page.get_by_role("button", name="All answers").click()
+    expect(page.get_by_text("Choose an answer to see how it came about")).to_be_visible()
+
+
+def test_a_set_is_written_run_twice_and_compared(page: Page, ui_url: str) -> None:
+    upload_until_ready(page, ui_url, HANDBOOK, r"6 pages · \d+ passages")
+    page.get_by_role("link", name="Evals").click()
+    page.get_by_role("tab", name="Sets").click()
+    page.get_by_label("Name").fill("Handbook")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_role("button", name="Write a question").click()
+    page.get_by_label("Question", exact=True).fill("Who alerts the harbour rescue when a crew is overdue?")
+    page.get_by_label("Answer", exact=True).fill("The duty officer")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text("1 question ready")).to_be_visible()
+    expect(page.get_by_text("Answer: The duty officer")).to_be_visible()
+    expect_contrast(page)
+
+    for number in (1, 2):
+        page.get_by_role("tab", name="Runs").click()
+        page.get_by_role("button", name="Start", exact=True).click()
+        finished = page.get_by_role("combobox", name="Finished runs")
+        expect(finished).to_have_value(re.compile(rf"^{number}: answers, Handbook"))
+    page.reload()  # what was measured is there when one comes back
+    expect(page.get_by_text("95% bootstrap intervals")).to_be_visible()
+    page.get_by_text("Question by question").click()
+    expect(page.get_by_text(re.compile("false refusals|f1")).last).to_be_visible()
+    expect_contrast(page)
+    page.get_by_role("tab", name="Compare").click()
+    expect(page.get_by_text("1 question in both runs")).to_be_visible()
+    expect(page.get_by_text("0 questions came out differently")).to_be_visible()
+
+
+@pytest.mark.parametrize("address", ["", "documents", "search", "evals", "inspector", "settings"])
+def test_every_page_fits_a_phone_before_anything_is_there(page: Page, ui_url: str, address: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{ui_url}/{address}")
+    expect(page.get_by_role("heading").first).to_be_visible()
+    expect_contrast(page)
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.get_by_text("Traceback").count() == 0

@@ -42,7 +42,9 @@ def show_runs(client: Client, sets: Sequence[EvalSet], runs: Sequence[EvalRun]) 
             progress(client, run.id)
     closed = [run for run in runs if not run.is_open]
     if closed:
-        show_run(client, st.selectbox("Finished runs", closed, format_func=title))
+        by_id = {run.id: run for run in closed}
+        chosen = st.selectbox("Finished runs", by_id, format_func=lambda id_: title(by_id[id_]))
+        show_run(client, by_id[chosen])
     elif sets:
         st.caption("No run has finished yet.")
 
@@ -51,11 +53,12 @@ def start(client: Client, sets: Sequence[EvalSet]) -> None:
     """A run over a set, with the configuration in force or a saved one."""
     saved = [each.name for each in client.configurations().items]
     with st.form("start-run"):
-        chosen = st.selectbox("Set", sets, format_func=lambda each: f"{each.name} ({each.ready})")
+        names = {each.id: f"{each.name} ({each.ready})" for each in sets}
+        set_id = st.selectbox("Set", names, format_func=names.__getitem__)
         kind = st.selectbox("What to measure", STARTED, format_func=KINDS.__getitem__)
         configuration = st.selectbox("Search configuration", ["in force", *saved]) if saved else "in force"
         if st.form_submit_button("Start", type="primary"):
             with failures_shown():
                 name = None if configuration == "in force" else configuration
-                client.evals.start(chosen.id, kind, name)  # type: ignore[arg-type]  # of STARTED
+                client.evals.start(set_id, kind, name)  # type: ignore[arg-type]  # of STARTED
                 st.rerun()
