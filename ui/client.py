@@ -89,6 +89,10 @@ class Client:
             self._send("POST", "/v1/collections", json={"name": name}).content
         )
 
+    def delete_collection(self, collection_id: int) -> None:
+        """With all its documents."""
+        self._send("DELETE", f"/v1/collections/{collection_id}")
+
     def documents(
         self, collection_id: int | None = None, *, status: str | None = None, limit: int = 50, offset: int = 0
     ) -> DocumentList:

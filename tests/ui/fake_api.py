@@ -73,6 +73,14 @@ def add_collections_and_documents(app: FastAPI, state: FakeState) -> None:
         state.collections[id_] = body.name
         return {"id": id_, "name": body.name, "created_at": "2026-03-12T09:00:00Z", "document_count": 0}
 
+    @app.delete("/v1/collections/{collection_id}", status_code=204)
+    def delete_collection(collection_id: int) -> Response:
+        del state.collections[collection_id]
+        for document in list(state.documents.values()):
+            if document["collection_id"] == collection_id:
+                del state.documents[document["id"]]
+        return Response(status_code=204)
+
     @app.post("/v1/documents/check")
     def check(body: FilesToCheck) -> Any:
         """By name alone: the fake keeps no bytes."""

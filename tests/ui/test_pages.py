@@ -234,6 +234,19 @@ def test_a_new_collection_is_chosen_and_a_taken_name_is_refused(open_documents, 
     assert app.selectbox(key="collection").value == 2
 
 
+def test_a_collection_is_deleted_after_a_second_click(open_documents, state: FakeState):
+    state.collections[2] = "Contracts"
+    state.add_document("lease.pdf", 9_000, 2)
+    app = open_documents()
+    assert not [button for button in app.button if button.key == "really-delete-collection"]
+    app.selectbox(key="collection").select(2).run()
+    assert "Delete **Contracts** with 1 document" in shown(app)
+    app.button(key="really-delete-collection").click().run()
+
+    assert state.collections == {1: "Default"}
+    assert app.selectbox(key="collection").value == 1
+
+
 def test_search_shows_every_score_and_what_the_gate_would_decide(api_url, monkeypatch):
     monkeypatch.setenv("FOOTNOTE_API_URL", api_url)
     app = AppTest.from_function(search_page, default_timeout=20).run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from app.main import create_app
 from app.services import Services
 from app.settings import Settings
 from tests.fakes import fake_models
+from tests.ingest.samples import pdf
 from tests.ui.serving import serve
 from ui.asking import Asking
 from ui.client import ApiError, Client
@@ -37,12 +39,17 @@ def handbook(real_client: Client, settings: Settings) -> Upload:
     """The handbook, uploaded and read by a worker."""
     with HANDBOOK.open("rb") as stream:
         uploaded = real_client.upload(HANDBOOK.name, stream, real_client.collections()[0].id)
+    read_waiting(settings)
+    return uploaded
+
+
+def read_waiting(settings: Settings) -> None:
+    """A worker until nothing waits."""
     migrate(settings.resolved_database_url)
     engine = create_engine(settings.resolved_database_url)
     blobs = BlobStore(settings.data_dir / "blobs")
     run_worker(settings, engine, blobs, fake_models().ingest, stop=threading.Event(), until_idle=True)
     engine.dispose()
-    return uploaded
 
 
 def test_upload_ask_and_open_the_page(real_client: Client, handbook: Upload):
@@ -77,11 +84,24 @@ def test_search_collections_cancel_and_delete(real_client: Client, handbook: Upl
     real_client.cancel(asked[0].message_id)
     real_client.delete_conversation(asked[0].conversation_id)
     assert real_client.conversations() == []
+    real_client.delete_collection(other.id)
+    assert [each.name for each in real_client.collections()] == ["Default"]
 
     assert real_client.documents(status="ready", limit=1).total == 1
     assert real_client.document_file(handbook.document_id) == HANDBOOK.read_bytes()
     real_client.delete_document(handbook.document_id)
     assert real_client.documents().total == 0
+
+
+def test_a_protected_pdf_is_opened_by_its_password(real_client: Client, settings: Settings):
+    protected = io.BytesIO(pdf(["The code of the safe is 4711."], password="sesame"))
+    uploaded = real_client.upload("safe.pdf", protected, real_client.collections()[0].id)
+    read_waiting(settings)
+    document = real_client.document(uploaded.document_id)
+    assert (document.status, document.error.code) == ("failed", "file_encrypted")
+    real_client.retry_document(uploaded.document_id, "sesame")
+    read_waiting(settings)
+    assert real_client.document(uploaded.document_id).status == "ready"
 
 
 def test_failures_of_the_service_keep_their_code(real_client: Client, tmp_path: Path):

@@ -19,6 +19,8 @@ REFRESH_S = 1.0
 PAGE_SIZE = 25
 STATUSES = {"Ready": "ready", "Being read": "processing", "Waiting": "queued", "Failed": "failed"}
 
+ALWAYS_THERE = "Default"  # the service refuses to delete it
+
 # Session keys
 CHOSEN = "collection"
 CHOSEN_NEXT = "collection-next"  # a widget's value can only be set before the widget is drawn
@@ -43,7 +45,7 @@ def page() -> None:
 
 
 def choose_collection(client: Client) -> Collection:
-    """The collection to look at and to add to, with a way to make another."""
+    """The collection to look at and to add to, with ways to make another and to delete this one."""
     collections = {each.id: each for each in client.collections()}
     wanted = st.session_state.pop(CHOSEN_NEXT, st.session_state.get(CHOSEN))
     if wanted in collections:
@@ -59,6 +61,9 @@ def choose_collection(client: Client) -> Collection:
         )
         with st.popover("New collection", icon=":material/create_new_folder:"):
             new_collection(client)
+        if collections[chosen].name != ALWAYS_THERE:
+            with st.popover("Delete collection", icon=":material/delete:", key="delete-collection"):
+                delete_collection(client, collections[chosen])
     return collections[chosen]
 
 
@@ -72,6 +77,18 @@ def new_collection(client: Client) -> None:
                 st.rerun()
 
 
+def delete_collection(client: Client, collection: Collection) -> None:
+    """A second click deletes it with everything in it."""
+    inside = counted(collection.document_count, "document")
+    st.markdown(
+        f"Delete **{escape_markdown(collection.name)}** with {inside}? They stop being searched at once."
+    )
+    if st.button("Delete it", key="really-delete-collection", type="primary"):
+        with failures_shown():
+            client.delete_collection(collection.id)
+            st.rerun()
+
+
 def upload_area(client: Client, collection: Collection) -> None:
     """Files go up as soon as they are dropped, one request each, so that one bad file concerns no other."""
     number = st.session_state.setdefault(UPLOADER, 0)
@@ -79,7 +96,8 @@ def upload_area(client: Client, collection: Collection) -> None:
         f"Drop files here to add them to {escape_markdown(collection.name)}",
         accept_multiple_files=True,
         key=f"upload-{number}",
-        help="PDF, Word, PowerPoint, Excel, HTML, Markdown, CSV, text, EPUB, e-mail",
+        help="PDF, Word, PowerPoint, Excel, OpenDocument, HTML, Markdown, CSV, JSON, text, code, EPUB, "
+        "e-mail, and ZIP files of these",
     )
     if not files:
         return
