@@ -66,9 +66,11 @@ def rates(gate: Gate, chosen: float) -> str:
     if calibration is None or not calibration.curve:
         return "Not measured for this collection yet: calibrate it with an eval set of its own questions."
     point = nearest(calibration.curve, chosen)
+    measured_here = round(point.threshold, 2) == round(chosen, 2)
+    where = f"At {chosen:.2f}" if measured_here else f"Measured nearest to it, at {point.threshold:.2f}"
     stale = " Measured with another reranker: calibrate again." if gate.stale else ""
     return escape_markdown(
-        f"At {point.threshold:.2f}: {share(point.false_answers)} of unanswerable questions answered, "
+        f"{where}: {share(point.false_answers)} of unanswerable questions answered, "
         f"{share(point.false_refusals)} of answerable ones refused (set {calibration.set_name}). "
         f"Recommended: {calibration.recommended:.2f}.{stale}"
     )

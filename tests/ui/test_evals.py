@@ -155,6 +155,7 @@ def test_a_question_that_waits_for_review_is_given_its_answer(client: Client) ->
     client.evals.change_case(case.id, status="review")
     app = opened()
     assert "1 to review" in shown(app)
+    assert "No question is ready to be asked yet" in shown(app)
     app.text_area(key=f"edited-{case.id}-question").set_value("How deep is the bay?")
     app.text_area(key=f"edited-{case.id}-answers").set_value("9 fathoms\n9")
     submit(app, "Save")

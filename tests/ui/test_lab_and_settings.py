@@ -113,6 +113,8 @@ def test_a_threshold_is_calibrated_on_an_eval_set(open_page, state: FakeState):
 
 def test_a_threshold_shows_its_measured_errors_and_is_put_in_force(open_page, state: FakeState):
     app = open_page(settings_page)
+    app.slider(key="threshold-1").set_value(0.3).run()
+    assert "Measured nearest to it, at 0.20: 16%" in shown(app)
     app.slider(key="threshold-1").set_value(0.2).run()
     assert "At 0.20: 16% (8 to 32%, 50 questions) of unanswerable questions answered" in shown(app)
 

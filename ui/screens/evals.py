@@ -33,10 +33,13 @@ def page() -> None:
 
 def show_runs(client: Client, sets: Sequence[EvalSet], runs: Sequence[EvalRun]) -> None:
     """Start one, watch it, read the others."""
-    if not sets:
-        st.info("Evals ask questions whose answers you know. Upload or write some under Sets first.")
+    ready = [each for each in sets if each.ready]
+    if ready:
+        start(client, ready)
+    elif sets:
+        st.info("No question is ready to be asked yet. Write some under Sets, or review those that wait.")
     else:
-        start(client, sets)
+        st.info("Evals ask questions whose answers you know. Upload or write some under Sets first.")
     for run in runs:
         if run.is_open and run.kind != "generate":  # those stand with their set
             progress(client, run.id)
