@@ -48,6 +48,8 @@ MEDIA_TYPES: Final[dict[str, str]] = {
 """Family to the media type that the API reports."""
 
 PDF_HEADER_WITHIN_BYTES: Final = 1024  # Adobe's readers search this far (ISO 32000-1, H.3 note 13)
+_PDF_HEADER: Final = re.compile(rb"%PDF-[12]\.\d")
+_PDF_OBJECT: Final = re.compile(rb"(?:^|[\r\n])\d+ \d+ obj\b")
 _OLE_HEADER: Final = bytes.fromhex("d0cf11e0a1b11ae1")
 _IMAGES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*", b"BM")
 _BINARIES: Final = {  # recognised only to name them in the error
@@ -105,17 +107,27 @@ def identify(path: Path, file_name: str, limits: ParseLimits, on_page: PageProgr
 
 
 def _family(path: Path, head: bytes, file_name: str, limits: ParseLimits) -> tuple[str, Decoded | None]:
-    if b"%PDF-" in head:
-        return "pdf", None
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_family(path, limits), None
     if head.startswith(_OLE_HEADER):
         return _ole_family(path), None
     if head.startswith(b"{\\rtf"):
         return "rtf", None
+    if _is_pdf(path, head):
+        return "pdf", None
     _refuse_known_binaries(head)
     decoded = decode(path.read_bytes())
     return _text_family(decoded.text, Path(file_name).suffix.lower()), decoded
+
+
+def _is_pdf(path: Path, head: bytes) -> bool:
+    """Whether the header is there; behind other bytes only with the structure of a PDF.
+
+    Otherwise a text about the format, or an archive that begins with a PDF, would be taken for one.
+    """
+    if head.startswith(b"%PDF-"):
+        return True
+    return _PDF_HEADER.search(head) is not None and _PDF_OBJECT.search(path.read_bytes()) is not None
 
 
 def _refuse_known_binaries(head: bytes) -> None:

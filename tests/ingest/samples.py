@@ -36,6 +36,15 @@ def zipped(members: Mapping[str, bytes | str]) -> bytes:
     return stream.getvalue()
 
 
+def stored(members: Mapping[str, bytes | str]) -> bytes:
+    """A zip file that packs nothing: its members' bytes stand in it as they are."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as container:
+        for name, content in members.items():
+            container.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_STORED)
+    return stream.getvalue()
+
+
 def ole(*streams: str) -> bytes:
     """The start of an old Office container that names these streams."""
     names = b"".join(stream.encode("utf-16-le").ljust(64, b"\0") for stream in streams)

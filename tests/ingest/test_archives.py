@@ -12,7 +12,7 @@ from ingest.parsers.archive import parse_archive
 from ingest.sniff import identify
 from ingest.types import ParseLimits, TokenSpans
 from tests.ingest.conftest import ParseBytes
-from tests.ingest.samples import pdf, zipped
+from tests.ingest.samples import pdf, stored, zipped
 
 
 def test_an_archive_is_its_documents_one_behind_the_other(
@@ -48,6 +48,12 @@ def test_an_archive_is_its_documents_one_behind_the_other(
         assert parsed.text.startswith(heading.text, heading.start)
     for start, end in parsed.table_spans:
         assert parsed.text[start:end] == "name: Ada | age: 36"
+
+
+def test_an_archive_that_packs_nothing_and_begins_with_a_pdf_is_read_whole(parse_bytes: ParseBytes) -> None:
+    parsed = parse_bytes(stored({"a.pdf": pdf(["First page"]), "b.txt": "Open at nine."}), "all.zip")
+    assert [page.label for page in parsed.pages] == ["a.pdf 1", "b.txt"]
+    assert "Open at nine." in parsed.text
 
 
 def test_a_member_that_cannot_be_read_is_named_and_the_rest_is_kept(parse_bytes: ParseBytes) -> None:

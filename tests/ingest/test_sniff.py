@@ -10,7 +10,7 @@ from ingest.failures import ParseFailure
 from ingest.parsers.registry import PARSERS
 from ingest.sniff import MEDIA_TYPES, identify
 from ingest.types import ParseLimits
-from tests.ingest.samples import ole, pdf, zipped
+from tests.ingest.samples import ole, pdf, stored, zipped
 
 HTML = b"<!-- saved --><!DOCTYPE html><p>x</p>"
 MAIL = b"Received: by host\n\twith more\nSubject: x\nFrom: a@b.example\n\nbody"
@@ -45,6 +45,9 @@ def refusal(tmp_path: Path, data: bytes, file_name: str = "file") -> ParseFailur
         (ole("PowerPoint Document"), "x", "ppt"),
         (ole("__properties_version1.0"), "x", "msg"),
         (b"{\\rtf1 x}", "x.txt", "rtf"),
+        (b"\n\nsent by a scanner\n" + pdf(["x"]), "x", "pdf"),
+        (b"Every PDF begins with %PDF-1.7 and a number.", "formats.md", "markdown"),
+        (stored({"a.pdf": pdf(["x"]), "b.txt": "y"}), "x.zip", "zip"),
         (HTML, "report.pdf", "html"),
         (HTML, "notes.md", "html"),
         (b"<h1>x</h1>", "page.html", "html"),
