@@ -141,7 +141,7 @@ def test_an_answer_whose_server_died_is_marked_at_once_and_can_be_asked_again(
 ) -> None:
     first = ask(client)
     host = ferry.running.writer.split("|")[0]
-    writer = f"{host}|1|0.00|00000000" if dead else DEAD_WRITER  # process 1 started later than that
+    writer = f"{host}|1|1e9|00000000" if dead else DEAD_WRITER  # process 1 started earlier than that
     with ferry.sessions.begin() as session:
         message = session.get_one(Message, first["message_id"])
         message.state, message.writer = "pending", writer

@@ -87,7 +87,7 @@ def test_the_generator_is_in_the_metrics(settings: Settings) -> None:
     models = dataclasses.replace(fake_models(), generation_state=lambda: STATE)
     services = assemble_services(settings, models)
     metrics = Metrics()
-    metrics.watch(services)
+    metrics.watch(lambda: services)
     lines = metrics.render().decode().splitlines()
     assert {
         'footnote_generator_answers{state="waiting"} 2.0',
@@ -109,5 +109,5 @@ def test_the_generator_is_in_the_metrics(settings: Settings) -> None:
 
 def test_a_generator_without_counts_has_no_such_metrics(services: Services) -> None:
     metrics = Metrics()
-    metrics.watch(services)
+    metrics.watch(lambda: services)
     assert "footnote_generator" not in metrics.render().decode()

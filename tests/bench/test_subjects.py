@@ -10,7 +10,7 @@ import pypdfium2
 import pytest
 
 from app.settings import load_settings
-from bench import search
+from bench import dense, search
 from bench.decoders import Timing, clock
 from bench.ingest import write_pdf
 from bench.machine import Limits
@@ -113,8 +113,14 @@ def test_scratch_settings_share_weights_and_nothing_else(session: Session) -> No
 
 def test_search_on_a_small_index(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "QUICK_SIZES", (300,))
+    monkeypatch.setattr(dense, "QUICK_COUNT", 3000)
     rows = list(search.rows(session))
-    assert [row.what.split(",")[0] for row in rows] == ["dense", "dense", "BM25", "BM25"]
+    of_the_store = [row.what.split(",")[0] for row in rows[:4]]
+    assert of_the_store == ["dense", "dense", "BM25", "BM25"]
+    assert [row.what for row in rows[4:] if row.what.endswith("recall@10")] == [
+        "lists, 3,000 vectors: recall@10",
+        "lists, 3,000 vectors, a filter of 1%: recall@10",
+    ]
     assert rows[0].peers.keys() == {"faiss IndexFlatIP"}
     assert rows[0].of_limit is not None
     assert rows[0].unit == "ms"
