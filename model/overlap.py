@@ -35,7 +35,7 @@ _STOP_WORDS_TEXT = """
     there these they this those to was we were what when where which who whom whose why will with
     would you
 """
-_STOP_WORDS = frozenset(_STOP_WORDS_TEXT.split())
+STOP_WORDS = frozenset(_STOP_WORDS_TEXT.split())
 _SUFFIXES = ("ations", "ation", "ings", "ing", "ies", "ied", "ers", "er", "ed", "es", "ly", "s", "e", "y")
 
 
@@ -89,7 +89,7 @@ def _kind(text: str, match: re.Match[str], key: str) -> int:
         return SHARED_NUMBER
     if key in _NEGATIONS or key.endswith("n't"):
         return NEGATION
-    if key in _STOP_WORDS:
+    if key in STOP_WORDS:
         return NEUTRAL
     inside = text[: match.start()].rstrip()[-1:] not in ("", ".", "!", "?")
     return SHARED_NAME if match.group()[0].isupper() and inside else SHARED

@@ -25,7 +25,7 @@ from model.answerer import Answerer
 from model.attention import Implementation
 from model.decoder import Decoder
 from model.decoder_tokenizer import DecoderTokenizer
-from model.device import choose_device, choose_dtype, has_native_bfloat16, set_threads
+from model.device import choose_device, choose_dtype, has_native_bfloat16
 from model.load_decoder import load_decoder
 from model.lora import add_lora, lora_tensors
 from model.prompt_template import PromptTemplate
@@ -38,6 +38,7 @@ from model.train.answers.refusals import fit_bias, refusal_margins, refusal_rate
 from model.train.answers.rows import load_rows
 from model.train.data import Split
 from model.train.loop import Loop
+from model.train.options import begin, command_line, run_options
 
 log = logging.getLogger("model.train.answerer")
 
@@ -52,6 +53,7 @@ class AnswererRecipe:
     rank: int = 32
     alpha: float = 64.0
     answers_a_step: int = 16  # packs are added until their questions are as many
+    row_packs: int = 1  # computed in one call: 1 on a CPU, more where calls are what costs
     peak_rate: float = 3e-4
     clip_norm: float = 1.0
     evaluate_every: float = 0.12  # of the budget
@@ -69,13 +71,19 @@ class Adapters(nn.Module):
         self.factors = nn.ParameterDict({name.replace(".", "/"): factor for name, factor in tensors.items()})
 
 
-def pack_loss(decoder: Decoder, pack: Pack) -> tuple[Tensor, Tensor]:
+def packs_loss(decoder: Decoder, packs: Sequence[Pack]) -> tuple[Tensor, Tensor]:
     """Weighted loss of the tokens of all branches, and the logits [M, V] behind it."""
-    row = lay_out(pack, decoder.embedding.weight.device)
-    hidden = decoder.hidden(row.tokens, PackedPast(row, decoder.config))
-    logits = decoder.logits(hidden[0, row.predictors])
-    losses = F.cross_entropy(logits, row.targets, reduction="none")
-    return (losses * row.weights).sum(), logits
+    rows = lay_out(packs, decoder.embedding.weight.device)
+    hidden = decoder.hidden(rows.tokens, PackedPast(rows, decoder.config))
+    logits = decoder.logits(hidden.flatten(0, 1)[rows.predictors])
+    losses = F.cross_entropy(logits, rows.targets, reduction="none")
+    return (losses * rows.weights).sum(), logits
+
+
+def in_rows(packs: Sequence[Pack], row_packs: int) -> list[list[Pack]]:
+    """The packs, longest first, `row_packs` at a time: neighbours in length share a call."""
+    ordered = sorted(packs, key=lambda pack: pack.tokens, reverse=True)
+    return [ordered[first : first + row_packs] for first in range(0, len(ordered), row_packs)]
 
 
 class AnswererTrainer(Loop[list[Pack]]):
@@ -109,9 +117,9 @@ class AnswererTrainer(Loop[list[Pack]]):
         for name, factor in lora_tensors(self.decoder).items():
             factor.lerp_(tensors[name], self.recipe.base_share)
 
-    def batches(self) -> Iterator[list[Pack]]:
+    def batches(self, chance: random.Random) -> Iterator[list[Pack]]:
         """Packs with at least `answers_a_step` questions together."""
-        stream = self.training.packs(random.Random(self.recipe.seed))
+        stream = self.training.packs(chance)
         while True:
             packs: list[Pack] = []
             while sum(len(pack.branches) for pack in packs) < self.recipe.answers_a_step:
@@ -119,22 +127,23 @@ class AnswererTrainer(Loop[list[Pack]]):
             yield packs
 
     def update(self, batch: list[Pack]) -> tuple[float, int]:
-        """One step on the mean loss of the batch's answers, its packs one after another."""
+        """One step on the mean loss of the batch's answers, `row_packs` packs after another."""
         answers = sum(len(pack.branches) for pack in batch)
-        total = 0.0
-        for pack in batch:
-            loss = pack_loss(self.decoder, pack)[0] / answers
+        total = torch.zeros((), device=self.device)
+        for packs in in_rows(batch, self.recipe.row_packs):
+            loss = packs_loss(self.decoder, packs)[0] / answers
             loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.item()
+            total += loss.detach()
         torch.nn.utils.clip_grad_norm_(self.adapters.parameters(), self.recipe.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return total, answers
+        return total.item(), answers
 
     @torch.no_grad()
     def quality(self) -> float:
         """The negative loss of the monitored development packs."""
-        total = sum(pack_loss(self.decoder, pack)[0].item() for pack in self.monitor)
+        packs = in_rows(self.monitor, self.recipe.row_packs)
+        total = sum(packs_loss(self.decoder, each)[0].item() for each in packs)
         loss = total / sum(len(pack.branches) for pack in self.monitor)
         log.info("step %d  development loss %.4f", self.progress.step, loss)
         return -loss
@@ -217,24 +226,14 @@ def train(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m model.train.answerer", description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder with the training files, or JSON lines of your own"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the artifact; runs resume from it")
+    run_options(parser, AnswererRecipe(), "folder with the training files, or JSON lines of your own")
     parser.add_argument("--decoder", default=GEMMA_PACKAGE, help="decoder to adapt")
     parser.add_argument("--base", help="answerer to go on from: `builtin` or a folder; none: from nothing")
     parser.add_argument("--models", type=Path, default=Path("data/models"), help="where the base is unpacked")
-    parser.add_argument("--minutes", type=float, default=AnswererRecipe.minutes)
-    parser.add_argument("--steps", type=int, default=None, help="instead of minutes, to repeat a run exactly")
-    parser.add_argument("--seed", type=int, default=AnswererRecipe.seed)
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    set_threads(chosen.threads)
-    recipe = AnswererRecipe(minutes=chosen.minutes, steps=chosen.steps, seed=chosen.seed)
-    length = f"--minutes {chosen.minutes:g}" if chosen.steps is None else f"--steps {chosen.steps}"
-    command = f"python -m model.train.answerer --data DATA/train --out FOLDER {length} --seed {chosen.seed}"
-    command += "" if chosen.base is None else f" --base {chosen.base}"
+    recipe = begin(chosen, AnswererRecipe())
+    others = () if chosen.base is None else (f"--base {chosen.base}",)
+    command = command_line("model.train.answerer", chosen, *others)
     train(chosen.data, chosen.out, recipe, command, chosen.models, chosen.decoder, chosen.base)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from model.registry import RERANKER_FILE, sha256_of
 from model.train.data import FILES
 from model.train.loop import Progress
+from model.train.options import machine
 from model.train.trainer import Recipe
 
 LICENCE = "CC-BY-SA-4.0"  # of the strictest training sets (SQuAD, Natural Questions paragraphs)
@@ -21,7 +22,7 @@ probability that the passage answers. It orders search results and decides wheth
 enough to answer.
 
 - Initialised from `{initialised_from}`; licence of these weights: {licence}.
-- Made by `{command}` in {minutes} minutes on a {machine}: {steps} steps, {pairs} pairs.
+- Made by `{command}` in {minutes} minutes on {machine}: {steps} steps, {pairs} pairs.
 - Question sets: SQuAD 1.1 (13 articles), QED / Natural Questions, SelQA, FairytaleQA, COVID-QA,
   MedQuAD; whole documents were held out for `dev` (stopping and calibration) and `test`.
 
@@ -50,7 +51,7 @@ def write_card(
         "licence": LICENCE,
         "initialised_from": encoder_name,
         "command": command,
-        "machine": "2-core CPU",
+        "machine": machine(),
         "minutes": round(progress.elapsed_s / 60, 1),
         "steps": progress.step,
         "pairs": progress.pairs,

@@ -34,6 +34,7 @@ SET_WEIGHTS = {
     "qa_fairytaleqa": 0.10,
     "qa_covidqa": 0.08,
     "retrieval_medquad": 0.06,
+    "cloze": 0.12,
 }
 
 
@@ -177,6 +178,7 @@ class ListMaker:
         self._tokenizer = tokenizer
         self._list_size = list_size
         self._random_pool = corpus.passages_of("train")
+        self._cut: dict[int, list[int]] = {}  # token ids of passages met before
 
     def batches(
         self,
@@ -236,7 +238,9 @@ class ListMaker:
 
     def _tokens(self, index: int) -> list[int]:
         """Token ids of a passage."""
-        return self._tokenizer.encode([self._corpus.passages[index].text])[0]
+        if index not in self._cut:
+            self._cut[index] = self._tokenizer.encode([self._corpus.passages[index].text])[0]
+        return self._cut[index]
 
     def _answer_window(self, question: Question, room: int, chance: random.Random) -> list[int] | None:
         """Tokens of the positive holding an answer, at a random offset around it."""

@@ -107,10 +107,11 @@ def list_features(
             row, start = tokenizer.pair(question, passage, max_tokens)
             rows.append(row)
             starts.append(start)
+    device = model.head.rarity.device
     features = torch.zeros(len(rows), len(FEATURES))
     for batch in token_budget_batches([len(row) for row in rows], _BATCH_TOKENS):
-        tokens = tokenizer.pad([rows[i] for i in batch], [starts[i] for i in batch])
-        features[batch] = model.features(tokens.token_ids, tokens.token_types, tokens.lengths)
+        tokens = tokenizer.pad([rows[i] for i in batch], [starts[i] for i in batch]).to(device)
+        features[batch] = model.features(tokens.token_ids, tokens.token_types, tokens.lengths).cpu()
     return features
 
 
@@ -119,7 +120,8 @@ def list_logits(
     model: CrossEncoder, features: Tensor, lists: Sequence[CandidateList]
 ) -> list[NDArray[np.float64]]:
     """Logits of each list, from the features of all."""
-    logits: NDArray[np.float64] = model.head.mix(features).squeeze(-1).double().numpy()
+    mixed = model.head.mix(features.to(model.head.rarity.device)).squeeze(-1)
+    logits: NDArray[np.float64] = mixed.double().cpu().numpy()
     return np.split(logits, np.cumsum([len(item.passages) for item in lists])[:-1])
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import os
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +19,14 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import nn
 
+from model.train.ahead import made_ahead
 from model.train.optimisation import Budget, Stopwatch, learning_rate, set_learning_rate
 
 log = logging.getLogger(__name__)
 Batch = TypeVar("Batch")
+
+_GPU_PARTS = 4  # processes that make batches
+_PART_SEEDS = 1000  # between the seeds of two of them
 
 
 class LoopRecipe(Protocol):
@@ -31,6 +37,9 @@ class LoopRecipe(Protocol):
 
     @property
     def steps(self) -> int | None: ...
+
+    @property
+    def seed(self) -> int: ...
 
     @property
     def peak_rate(self) -> float: ...
@@ -46,7 +55,7 @@ class Progress:
     step: int = 0
     elapsed_s: float = 0.0
     pairs: int = 0
-    best: float = -1.0
+    best: float = -math.inf
     losses: list[float] = dataclasses.field(default_factory=list)
     qualities: list[tuple[int, float]] = dataclasses.field(default_factory=list)  # (step, quality)
 
@@ -58,14 +67,15 @@ class Loop(ABC, Generic[Batch]):
         self, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: LoopRecipe, work: Path
     ) -> None:
         self.network, self.optimizer, self._recipe = model, optimizer, recipe
+        self.device = next(model.parameters()).device
         self.checkpoint = work / "checkpoint.pt"
         self.best = work / "best.pt"
         self.budget = Budget(recipe.minutes * 60, recipe.steps)
         self.progress = Progress()
 
     @abstractmethod
-    def batches(self) -> Iterator[Batch]:
-        """Endless batches, the same in every run of the recipe."""
+    def batches(self, chance: random.Random) -> Iterator[Batch]:
+        """Endless batches, the same for the same `chance`."""
 
     @abstractmethod
     def update(self, batch: Batch) -> tuple[float, int]:
@@ -80,7 +90,9 @@ class Loop(ABC, Generic[Batch]):
         self._resume()
         if self.progress.step == 0:
             self._evaluate()
-        batches = self._wound_on()
+        # A CPU has no core to spare for making batches; a GPU would wait for them.
+        on_gpu = self.device.type == "cuda"
+        batches = made_ahead(self._wound_on, parts=_GPU_PARTS) if on_gpu else self._wound_on(0, 1)
         watch = Stopwatch(self.progress.elapsed_s)
         next_evaluation = self.budget.used(self.progress.step, watch.elapsed_s) + self._recipe.evaluate_every
         while (used := self.budget.used(self.progress.step, watch.elapsed_s)) < 1.0:
@@ -91,13 +103,13 @@ class Loop(ABC, Generic[Batch]):
                 self._evaluate()
                 watch = Stopwatch(self.progress.elapsed_s)
         if self.best.is_file():
-            self.network.load_state_dict(torch.load(self.best, weights_only=True))
+            self.network.load_state_dict(torch.load(self.best, weights_only=True, map_location=self.device))
         return self.progress
 
-    def _wound_on(self) -> Iterator[Batch]:
-        """The stream of batches, wound on to where a resumed run stopped."""
-        stream = self.batches()
-        for _ in range(self.progress.step):
+    def _wound_on(self, part: int, parts: int) -> Iterator[Batch]:
+        """One of `parts` streams whose batches are taken in turn, wound on to where a resumed run stopped."""
+        stream = self.batches(random.Random(self._recipe.seed + _PART_SEEDS * part))
+        for _ in range(part, self.progress.step, parts):
             next(stream)
         return stream
 
@@ -133,7 +145,7 @@ class Loop(ABC, Generic[Batch]):
     def _resume(self) -> None:
         if not self.checkpoint.is_file():
             return
-        state = torch.load(self.checkpoint, weights_only=True)
+        state = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
         if state["recipe"] != dataclasses.asdict(self._recipe):  # type: ignore[call-overload]
             raise ValueError(f"{self.checkpoint} belongs to another recipe; remove it to start again")
         self.network.load_state_dict(state["model"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
+import random
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,11 +20,13 @@ import torch
 from numpy.typing import NDArray
 
 from model.cross_encoder import CrossEncoder
-from model.device import set_threads
+from model.device import choose_device
+from model.embedder import Embedder
 from model.registry import RERANKER_FILE, resolve_encoder
 from model.reranker_file import Calibration, save_reranker
 from model.tokenizer import EncoderTokenizer
 from model.train.card import write_card
+from model.train.cloze import with_cloze
 from model.train.data import Corpus, Split, load_corpus
 from model.train.evaluate import (
     best_logits,
@@ -35,6 +38,8 @@ from model.train.evaluate import (
     ranking_quality,
     refusal_rates,
 )
+from model.train.mining import with_mined_negatives
+from model.train.options import begin, command_line, run_options
 from model.train.trainer import Recipe, Trainer, build_model
 
 log = logging.getLogger("model.train.reranker")
@@ -76,6 +81,16 @@ def measure(
     return Measurement(ranking_quality(lists, logits), *best_logits(lists, logits))
 
 
+def harder_corpus(corpus: Corpus, encoder_name: str, recipe: Recipe) -> Corpus:
+    """The corpus with the recipe's cloze questions and mined negatives."""
+    corpus = with_cloze(corpus, recipe.cloze_questions, random.Random(recipe.seed))
+    if not recipe.mined_negatives:
+        return corpus
+    embedder = Embedder.load(encoder_name, dtype="bfloat16")
+    log.info("mining negatives among %d passages", len(corpus.passages))
+    return with_mined_negatives(corpus, embedder, recipe.mined_negatives)
+
+
 def train(
     data: Path, out: Path, recipe: Recipe, command: str, encoder_name: str = DEFAULT_ENCODER
 ) -> dict[str, Any]:
@@ -87,8 +102,11 @@ def train(
     shutil.copyfile(encoder_folder / "tokenizer.json", out / "tokenizer.json")
     tokenizer = EncoderTokenizer.load(out / "tokenizer.json")
     corpus = load_corpus(data)
-    model = build_model(encoder_folder, corpus, tokenizer)
-    progress = Trainer(corpus, model, tokenizer, recipe, work).run()
+    device = choose_device("auto")
+    model = build_model(encoder_folder, corpus, tokenizer).to(device)
+    harder = harder_corpus(corpus, encoder_name, recipe)
+    progress = Trainer(harder, model, tokenizer, recipe, work).run()
+    model.cpu()
 
     dev = measure(model, tokenizer, corpus, recipe, "dev", questions=recipe.calibration_questions, fit=True)
     calibration = fit_calibration(dev.answerable, dev.unanswerable)
@@ -108,20 +126,11 @@ def train(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m model.train.reranker", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the training files")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the artifact; runs resume from it")
+    run_options(parser, Recipe(), "folder with the training files")
     parser.add_argument("--base", default=DEFAULT_ENCODER, help="encoder to start from")
-    parser.add_argument("--minutes", type=float, default=Recipe.minutes)
-    parser.add_argument("--steps", type=int, default=None, help="instead of minutes, to repeat a run exactly")
-    parser.add_argument("--seed", type=int, default=Recipe.seed)
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    set_threads(chosen.threads)
-    recipe = Recipe(minutes=chosen.minutes, steps=chosen.steps, seed=chosen.seed)
-    length = f"--minutes {chosen.minutes:g}" if chosen.steps is None else f"--steps {chosen.steps}"
-    command = f"python -m model.train.reranker --data DATA/train --out FOLDER {length} --seed {chosen.seed}"
-    train(chosen.data, chosen.out, recipe, command, chosen.base)
+    recipe = begin(chosen, Recipe())
+    train(chosen.data, chosen.out, recipe, command_line("model.train.reranker", chosen), chosen.base)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,8 @@ class Recipe:
     peak_rate: float = 6e-5
     clip_norm: float = 1.0
     binary_share: float = 0.5  # of the loss
+    mined_negatives: int = 8  # that the encoder finds for each question, besides those of BM25; 0: none
+    cloze_questions: int = 12_000  # sentences looking for the passages they were taken from; 0: none
     frozen_layers: int = 2  # lowest blocks kept as they are
     evaluate_every: float = 0.34  # of the budget
     monitor_questions: int = 24  # of the development split, at each evaluation
@@ -71,9 +73,11 @@ def train_step(
 ) -> float:
     """One update; returns the loss."""
     rows = [row for item in lists for row in item.rows]
-    batch = tokenizer.pad(rows, [start for item in lists for start in item.passage_starts])
-    logits = model(batch.token_ids, batch.token_types, batch.lengths).view(len(lists), -1)
-    loss = reranker_loss(logits, binary_share=recipe.binary_share)
+    device = model.head.rarity.device
+    batch = tokenizer.pad(rows, [start for item in lists for start in item.passage_starts]).to(device)
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+        logits = model(batch.token_ids, batch.token_types, batch.lengths).view(len(lists), -1)
+    loss = reranker_loss(logits.float(), binary_share=recipe.binary_share)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
@@ -108,12 +112,12 @@ class Trainer(Loop[list[PairList]]):
             seed=recipe.seed,
         )
 
-    def batches(self) -> Iterator[list[PairList]]:
+    def batches(self, chance: random.Random) -> Iterator[list[PairList]]:
         """Lists of the training questions."""
         maker = ListMaker(self.corpus, self.tokenizer, list_size=self.recipe.list_size)
         return maker.batches(
             self.corpus.questions_of("train"),
-            random.Random(self.recipe.seed),
+            chance,
             max_pair_tokens=self.recipe.max_pair_tokens,
             batch_tokens=self.recipe.batch_tokens,
         )

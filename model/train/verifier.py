@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.device import has_native_bfloat16, set_threads
+from model.device import choose_device, has_native_bfloat16
 from model.encoder import load_encoder
 from model.registry import (
     RERANKER_FILE,
@@ -44,6 +44,7 @@ from model.train.claims.verdicts import (
 )
 from model.train.loop import Loop
 from model.train.optimisation import adamw
+from model.train.options import begin, command_line, run_options
 from model.verifier import ClaimBatch, ClaimRow, VerifierNetwork, make_rows, pad_rows
 from model.verifier_file import load_verifier, save_verifier
 
@@ -81,6 +82,10 @@ class TrainingBatch:
     batch: ClaimBatch
     labels: Tensor  # int64 [B]
     lacks: Tensor  # float32 [B, T]: 1 a claim token that lacks support, 0 one that has it, -1 not known
+
+    def to(self, device: torch.device) -> TrainingBatch:
+        """The same batch on `device`."""
+        return TrainingBatch(self.batch.to(device), self.labels.to(device), self.lacks.to(device))
 
 
 def token_targets(row: ClaimRow, lacks: Sequence[tuple[int, int]] | None, width: int) -> list[float]:
@@ -126,15 +131,15 @@ class VerifierTrainer(Loop[TrainingBatch]):
     ) -> None:
         for part in model.frozen():
             part.requires_grad_(False)
-        model.encoder.attention = "dense"  # 4 times the fused kernel's speed, at these lengths in bf16
         super().__init__(model, adamw(model, scales=_SCALES), recipe, work)
+        if self.device.type == "cpu":
+            model.encoder.attention = "dense"  # 4 times the fused kernel's speed, at these lengths in bf16
         self.material, self.monitor = material, monitor
         self.model, self.tokenizer, self.recipe = model, tokenizer, recipe
-        self.autocast = recipe.bfloat16 and has_native_bfloat16(torch.device("cpu"))
+        self.autocast = recipe.bfloat16 and has_native_bfloat16(self.device)
 
-    def batches(self) -> Iterator[TrainingBatch]:
+    def batches(self, chance: random.Random) -> Iterator[TrainingBatch]:
         """Batches of rows of about one length, from pools of a few batches."""
-        chance = random.Random(self.recipe.seed)
         stream = mixed(self.material, chance)
         pool_size = max(8, _POOL_BATCHES * self.recipe.batch_tokens // 128)
         while True:
@@ -148,7 +153,8 @@ class VerifierTrainer(Loop[TrainingBatch]):
 
     def update(self, batch: TrainingBatch) -> tuple[float, int]:
         """One step on both losses."""
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.autocast):
+        batch = batch.to(self.device)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.autocast):
             logits, lacks = self.model(batch.batch)
         loss = verifier_loss(logits.float(), lacks.float(), batch, self.recipe)
         self.optimizer.zero_grad(set_to_none=True)
@@ -219,6 +225,7 @@ def train(
     model, is_verifier = build_network(encoder, base, tokenizer.id, recipe.frozen_layers)
     if not is_verifier:
         fit_shares(model, list(islice(mixed(material["train"], random.Random(recipe.seed)), _START_CLAIMS)))
+    model.to(choose_device("auto"))
     dev = held_out(material["dev"], recipe.held_out_claims, recipe.seed)
     trainer = VerifierTrainer(material["train"], dev[: recipe.monitor_claims], model, tokenizer, recipe, work)
     progress = trainer.run()
@@ -249,24 +256,16 @@ def train(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m model.train.verifier", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the training files")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the artifact; runs resume from it")
-    parser.add_argument("--minutes", type=float, default=VerifierRecipe.minutes)
-    parser.add_argument("--steps", type=int, default=None, help="instead of minutes, to repeat a run exactly")
-    parser.add_argument("--seed", type=int, default=VerifierRecipe.seed)
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    run_options(parser, VerifierRecipe(), "folder with the training files")
     parser.add_argument(
         "--base",
         default="reranker",
         help="verifier to go on from (`builtin` or a folder), or `reranker`, its folder, or `encoder`",
     )
     chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    set_threads(chosen.threads)
-    recipe = VerifierRecipe(minutes=chosen.minutes, steps=chosen.steps, seed=chosen.seed)
-    length = f"--minutes {chosen.minutes:g}" if chosen.steps is None else f"--steps {chosen.steps}"
-    command = f"python -m model.train.verifier --data DATA/train --out FOLDER {length} --seed {chosen.seed}"
-    command += "" if chosen.base == "reranker" else f" --base {chosen.base}"
+    recipe = begin(chosen, VerifierRecipe())
+    others = () if chosen.base == "reranker" else (f"--base {chosen.base}",)
+    command = command_line("model.train.verifier", chosen, *others)
     train(chosen.data, chosen.out, recipe, command, base=chosen.base)
 
 

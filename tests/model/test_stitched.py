@@ -40,7 +40,7 @@ def stitched_prompt(pack: Pack, question: list[int]) -> PromptTokens:
 
 
 def packed_logits(decoder: Decoder, pack: Pack) -> torch.Tensor:
-    row = lay_out(pack)
+    row = lay_out([pack])
     hidden = decoder.hidden(row.tokens, PackedPast(row, decoder.config))
     return decoder.logits(hidden[0, row.predictors])
 
@@ -125,3 +125,13 @@ def test_a_passage_larger_than_the_budget_is_not_kept() -> None:
     store.put([1, 2], one)
     assert len(store) == 0
     assert store.bytes == 0
+
+
+def test_packs_in_one_call_compute_what_each_computes_alone(decoder: Decoder) -> None:
+    """Rows of other lengths and masks, filled up to the longest, do not touch one another."""
+    packs = [some_pack("full"), some_pack("block", branches=1), some_pack("full", branches=2)]
+    rows = lay_out(packs)
+    hidden = decoder.hidden(rows.tokens, PackedPast(rows, decoder.config))
+    together = decoder.logits(hidden.flatten(0, 1)[rows.predictors])
+    alone = torch.cat([packed_logits(decoder, pack) for pack in packs])
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)

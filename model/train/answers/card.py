@@ -13,6 +13,7 @@ from model.train.answers.data import FILES
 from model.train.card import LICENCE
 from model.train.curve import loss_curve
 from model.train.loop import Progress
+from model.train.options import machine
 
 _README = """# Built-in answerer
 
@@ -22,7 +23,7 @@ standalone questions from follow-ups, and questions that a passage answers; each
 prompt template, which the file carries.
 
 - Licence of these weights: {licence}; the decoder's own terms (Gemma) apply to what it is merged into.
-- Made by `{command}` in {minutes} minutes on a {machine}: {steps} steps, {pairs} answers.
+- Made by `{command}` in {minutes} minutes on {machine}: {steps} steps, {pairs} answers.
   With `--base` it is a mean of the adapter it went on from (its share is in `card.json`) and the end.
 - Questions: SQuAD 1.1 (13 articles), QED / Natural Questions, FairytaleQA, COVID-QA, SelQA (sentences),
   PubMedQA (yes, no, maybe), ExpertQA (long cited answers), and passages about invented things made by rule.
@@ -59,7 +60,7 @@ def write_answerer_card(
         "base_id": base.id,
         "base_sha256": base.sha256,
         "command": command,
-        "machine": "2-core CPU",
+        "machine": machine(),
         "minutes": round(progress.elapsed_s / 60, 1),
         "steps": progress.step,
         "pairs": progress.pairs,

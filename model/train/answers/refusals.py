@@ -33,7 +33,7 @@ def refusal_margins(
     unanswerable: list[float] = []
     chance = random.Random(seed)
     for pack in islice((maker.documents(chance) for _ in range(packs)), packs):
-        row = lay_out(pack, decoder.embedding.weight.device)
+        row = lay_out([pack], decoder.embedding.weight.device)
         hidden = decoder.hidden(row.tokens, PackedPast(row, decoder.config))
         lengths = [len(branch.target) for branch in pack.branches]
         starts = row.predictors[np.cumsum([0, *lengths[:-1]])]

