@@ -2,7 +2,8 @@
 
 The walk is a loop, not recursion: 20,000 nested elements are a file people send. Hidden elements are left
 out and counted, because hidden text is where instructions to a model are planted; only what the element
-itself says counts, style sheets are not read. Navigation and controls are left out too.
+itself says counts, style sheets are not read. Navigation and controls are left out too, and headers, footers
+and asides of a page that marks its main content.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ _BLOCKS: Final = frozenset({
     "th", "thead", "tr", "ul", "h1", "h2", "h3", "h4", "h5", "h6",
 })
 # fmt: on
+_BESIDE: Final = frozenset({"header", "footer", "aside"})
+_BESIDE_ROLES: Final = frozenset({"banner", "contentinfo", "complementary", "navigation", "search"})
+_MAIN: Final = "main, [role=main]"
+_ENOUGH_MAIN_CHARS: Final = 200  # below, the mark is likely not where the words are
 _MAX_CELL_CHARS: Final = 1_000  # more is an article that a table sets beside a menu
 _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 _HIDING_STYLE = re.compile(
@@ -41,27 +46,32 @@ def parse_html(source: Source) -> ParsedDocument:
     """The visible text of a page with its headings and tables."""
     builder = DocumentBuilder(source.limits.text_chars)
     tree = LexborHTMLParser(source.text)
-    hidden = add_html(tree, builder)
+    walk = add_html(tree, builder)
     warnings = list(source.decoding_warnings)
-    if hidden:
-        warnings.append(f"{hidden} hidden elements were left out.")
+    if walk.hidden:
+        warnings.append(f"{walk.hidden} hidden elements were left out.")
+    if walk.beside:
+        warnings.append(f"{walk.beside} headers, footers and asides beside the main content were left out.")
     title = tree.css_first("title")
     return builder.build(source.media_type, title=title.text() if title else None, warnings=warnings)
 
 
-def add_html(tree: LexborHTMLParser, builder: DocumentBuilder) -> int:
-    """Add a page's visible blocks to `builder`; returns how many hidden elements were left out."""
-    walk = _Walk(builder)
+def add_html(tree: LexborHTMLParser, builder: DocumentBuilder) -> _Walk:
+    """Add a page's visible blocks to `builder`; the result counts what was left out."""
+    walk = _Walk(builder, marks_main=_marks_main(tree))
     if tree.root is not None:
         walk.run(tree.root)
-    return walk.hidden
+    return walk
 
 
 class _Walk:
     """One pass over the tree in document order, collecting inline text into blocks."""
 
-    def __init__(self, builder: DocumentBuilder) -> None:
-        self.hidden = 0
+    def __init__(self, builder: DocumentBuilder, *, marks_main: bool) -> None:
+        self.hidden = 0  # elements that a reader does not see
+        self.beside = 0  # parts of the page that are not its main content
+        self._marks_main = marks_main
+        self._inside_main = 0
         self._builder = builder
         self._inline: list[str] = []
         self._item_prefix = ""
@@ -88,6 +98,9 @@ class _Walk:
         if _is_hidden(node):
             self.hidden += 1
             return False
+        if self._marks_main and not self._inside_main and _is_beside(node):
+            self.beside += 1
+            return False
         if tag in _BLOCKS:
             self._flush()
         if tag == "table" and (rows := _data_rows(node)) is not None:
@@ -103,6 +116,8 @@ class _Walk:
             self._item_prefix = "- "
         elif tag == "pre":
             self._preformatted += 1
+        elif _is_main(node):
+            self._inside_main += 1
         elif tag == "img":
             self._add_text(node.attributes.get("alt") or "")
 
@@ -115,6 +130,8 @@ class _Walk:
             self._flush()
         if tag == "pre":
             self._preformatted -= 1
+        elif _is_main(node):
+            self._inside_main -= 1
 
     def _add_text(self, text: str) -> None:
         self._inline.append(text if self._preformatted else _SPACE.sub(" ", text))
@@ -135,6 +152,20 @@ def _children(node: LexborNode) -> list[LexborNode]:
         children.append(child)
         child = child.next
     return children
+
+
+def _marks_main(tree: LexborHTMLParser) -> bool:
+    return any(len(node.text().strip()) >= _ENOUGH_MAIN_CHARS for node in tree.css(_MAIN))
+
+
+def _is_main(node: LexborNode) -> bool:
+    return node.tag == "main" or node.attributes.get("role") == "main"
+
+
+def _is_beside(node: LexborNode) -> bool:
+    """A header, footer or aside that holds neither the main content nor the title of the page."""
+    stated = node.tag in _BESIDE or node.attributes.get("role") in _BESIDE_ROLES
+    return stated and node.css_first(f"h1, {_MAIN}") is None
 
 
 def _is_hidden(node: LexborNode) -> bool:

@@ -36,6 +36,28 @@ def test_html_blocks_headings_lists_and_tables(parse_bytes: ParseBytes) -> None:
     assert parsed.title == "Rules"
 
 
+def test_what_stands_beside_the_main_content_is_left_out_and_counted(parse_bytes: ParseBytes) -> None:
+    words = "Everyone has 28 days of leave. " * 10
+    page = (
+        "<body><header>Shop Search Login</header><header><h1>Leave</h1></header><aside>Read also</aside>"
+        f"<main><header>By the board</header><p>{words}</p><footer>Last changed in May</footer></main>"
+        "<div role=contentinfo>Imprint</div><footer>Cookies</footer><p>Addendum</p></body>"
+    )
+    parsed = parse_bytes(page.encode(), "page.html")
+    for kept in ("Leave", "By the board", "28 days", "Last changed in May", "Addendum"):
+        assert kept in parsed.text
+    for beside in ("Shop", "Read also", "Imprint", "Cookies"):
+        assert beside not in parsed.text
+    assert parsed.warnings == ("4 headers, footers and asides beside the main content were left out.",)
+
+
+def test_without_a_marked_main_content_everything_visible_is_kept(parse_bytes: ParseBytes) -> None:
+    for page in ("<p>Words.</p><footer>Imprint</footer>", "<main>Menu</main><footer>All the words</footer>"):
+        parsed = parse_bytes(f"<html><body>{page}".encode(), "page.html")
+        assert parsed.text.count("\n\n") == 1
+        assert parsed.warnings == ()
+
+
 @pytest.mark.parametrize(
     "attributes", ['style="display: none"', "hidden", 'style="visibility:hidden"', 'style="font-size:0"']
 )
