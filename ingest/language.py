@@ -11,7 +11,7 @@ from typing import Final
 
 SAMPLE_CHARS: Final = 20_000
 _MIN_LETTERS: Final = 20
-_MIN_SMALL_WORDS: Final = 2  # different ones; fewer are chance
+_MIN_SMALL_WORDS: Final = 2  # different ones of two letters or more; fewer are chance, and letters are names
 _MIN_SMALL_WORD_SHARE: Final = 0.08  # running text has 20 to 40 %; lists of names have hardly any
 
 _SCRIPTS: Final = (  # tried in order; a share of letters above the threshold decides
@@ -87,4 +87,5 @@ def _by_small_words(words: list[str]) -> str | None:
     scores = {name: sum(counts[word] for word in small) for name, small in _WORDS.items()}
     best = max(scores, key=lambda name: scores[name])
     enough = scores[best] >= _MIN_SMALL_WORD_SHARE * len(words)
-    return best if enough and len(_WORDS[best] & counts.keys()) >= _MIN_SMALL_WORDS else None
+    different = sum(len(word) > 1 for word in _WORDS[best] & counts.keys())
+    return best if enough and different >= _MIN_SMALL_WORDS else None
