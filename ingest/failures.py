@@ -21,7 +21,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "file_too_large": "Split the file into smaller ones and upload those.",
     "archive_bomb": "Save a fresh copy in the program that made the file; its packing is not normal.",
     "archive_unsafe": "Pack the files again with an ordinary archive program and upload that.",
-    "no_text": "Install Tesseract with its language packs and retry, or upload a file with text.",
+    "no_text": "Check the original file, and upload one with text.",
     "parse_timeout": "Split the file, or raise FOOTNOTE_PARSE_TIMEOUT_S and retry.",
     "parse_memory": "Split the file, or raise FOOTNOTE_PARSE_MEMORY_BYTES and retry.",
     "parse_crashed": "Retry once; if it fails again, save a fresh copy of the file in its own program.",

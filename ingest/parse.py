@@ -118,6 +118,8 @@ def _require_text(parsed: ParsedDocument, limits: ParseLimits) -> None:
 
 def no_text_step(media_type: str, limits: ParseLimits) -> str | None:
     """What helps a PDF without text; None for the usual step."""
-    if media_type != MEDIA_TYPES["pdf"] or find_recogniser(limits.ocr_languages) is None:
+    if media_type != MEDIA_TYPES["pdf"]:
         return None
+    if find_recogniser(limits.ocr_languages) is None:
+        return "Install Tesseract with its language packs and retry, or upload a file with text."
     return "Text recognition found no words either. Scan it again, larger and clearer, and upload that."

@@ -11,7 +11,7 @@ from typing import Final
 
 from ingest.containers import open_container
 from ingest.decode import Decoded, decode
-from ingest.failures import NEXT_STEPS, ParseFailure
+from ingest.failures import ParseFailure
 from ingest.source import PageProgress, Source, no_progress
 from ingest.types import ParseLimits
 
@@ -133,7 +133,9 @@ def _is_pdf(path: Path, head: bytes) -> bool:
 def _refuse_known_binaries(head: bytes) -> None:
     if head.startswith(_IMAGES) or head[8:12] == b"WEBP":
         raise ParseFailure(
-            "file_unknown_type", "The file is a picture, not a document.", NEXT_STEPS["no_text"]
+            "file_unknown_type",
+            "The file is a picture, not a document.",
+            "Put it into a PDF and upload that: where Tesseract is installed, its text is recognised.",
         )
     for start, what in _BINARIES.items():
         if head.startswith(start):
