@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ui.answer_text import answer_text
-from ui.checks import answer_state, check_notes
+from ui.checks import answer_state, check_notes, coverage_parts
 from ui.refusal import refusal
 from ui.schemas import Answer, Citation, Failure, Source
 from ui.text import counted, escape_markdown, place, shortened
@@ -27,6 +27,8 @@ def show_answer(answer: Answer, key: str) -> int | None:
     """A finished answer; returns the index of the citation that was clicked in this run."""
     if answer.state == "refused":
         refusal(answer.refusal, answer.also_retrieved)
+        if answer.coverage is not None:
+            st.caption(", ".join(coverage_parts(answer.coverage)))
     elif answer.state == "failed":
         show_failure(answer.error or unexplained(), "This question could not be answered.")
     elif answer.state == "pending":

@@ -137,13 +137,21 @@ def comment_form(client: Client, message: Answer) -> None:
 
 
 def eval_form(client: Client, message: Answer) -> None:
-    """A bad answer becomes a question of an eval set, with what would have been right."""
+    """A bad answer becomes a question of an eval set on one click; what would have been right may follow."""
     key = f"eval-{message.message_id}"
-    with st.popover("Add to an eval set", icon=":material/add_task:", type="tertiary", key=key):
+    added = f"{key}-added"  # session key: it is in the set
+    if not st.session_state.get(added):
+        if st.button("Add to an eval set", icon=":material/add_task:", type="tertiary", key=key):
+            client.add_to_eval_set(message.message_id, None, None)
+            st.session_state[added] = True
+            st.toast("Added to the set “From feedback” on the Evals page, to be reviewed.")
+            st.rerun()
+        return
+    with st.popover("In the eval set: say what is right", icon=":material/add_task:", type="tertiary"):
         with st.form(f"{key}-form", border=False):
             correction = st.text_input("The right answer, if you know it", key=f"{key}-text").strip()
             unanswerable = st.checkbox("The documents don't say", key=f"{key}-none")
-            sent = st.form_submit_button("Add", type="primary")
+            sent = st.form_submit_button("Save", type="primary", key=f"{key}-save")
         if sent:
             client.add_to_eval_set(message.message_id, correction or None, False if unanswerable else None)
-            st.success("Added to the set “From feedback” on the Evals page.")
+            st.success("Kept. Runs over the set “From feedback” ask it from now on.")

@@ -138,6 +138,8 @@ def test_a_bad_answer_becomes_a_question_with_history_gold_and_correction(client
         "feedback",
     )
     assert corrected["notes"][-1] == "Sundays differ."
+    again = client.post("/v1/eval-cases/from-message", json={"message_id": message_id}).json()
+    assert (again["status"], again["answers"]) == ("ready", ["At eight"])  # nothing new: nothing taken back
     unanswerable = {"message_id": message_id, "answerable": False}
     assert client.post("/v1/eval-cases/from-message", json=unanswerable).json()["gold"] == []
     [feedback] = client.get("/v1/eval-sets").json()["items"]

@@ -109,9 +109,11 @@ def test_thumbs_and_comments_are_kept_and_a_bad_answer_becomes_an_eval_case(chat
     submit(app, "Save")
     assert state.conversations[1][0]["feedback"]["comment"] == "Too long."
 
+    app.button(key="eval-1").click().run()
+    assert state.eval_cases == [{"message_id": 1, "correction": None, "answerable": None}]
     app.text_input(key="eval-1-text").set_value("28 days")
-    submit(app, "Add")
-    assert state.eval_cases == [{"message_id": 1, "correction": "28 days", "answerable": None}]
+    app.button(key="eval-1-save").click().run()
+    assert state.eval_cases[1:] == [{"message_id": 1, "correction": "28 days", "answerable": None}]
 
 
 def test_a_conversation_is_renamed_found_shared_and_unshared(chat, state: FakeState):

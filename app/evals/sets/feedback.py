@@ -21,12 +21,15 @@ def add_message(session: Session, user: Account, body: FromMessage) -> CaseOut:
     """The message's question, its sources as suggested gold, and the correction as the expected answer.
 
     It is ready to be asked once it is known what is right: a correction, or that the documents don't say.
-    The same message again replaces what was said before. Raises NotFound and EvalSetNotFound.
+    The same message again replaces what was said before; without anything new it takes nothing back. Raises
+    NotFound and EvalSetNotFound.
     """
     message = get_message(session, user.id, body.message_id)
     row = _set(session, user, body.set_id)
     case = _case(session, message, body)
     there = session.query(EvalCase).filter_by(set_id=row.id, key=case.key).one_or_none()
+    if there is not None and there.status == "ready" and case.status == "review":
+        return CaseOut.model_validate(there)
     if there is None:
         service.add_cases(session, row, [case], "feedback")
         there = session.query(EvalCase).filter_by(set_id=row.id, key=case.key).one()
