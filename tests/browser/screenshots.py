@@ -87,6 +87,7 @@ def inspector(page: Page, api: str, ui: str) -> None:
 def search(page: Page, _api: str, ui: str) -> None:
     """The same question in the search lab."""
     page.goto(f"{ui}/search")
+    page.get_by_role("button", name="Search", exact=True).wait_for()  # Enter sends what it belongs to
     page.get_by_label("Question or words").fill(ASKED)
     page.get_by_label("Question or words").press("Enter")
     page.get_by_role("button", name="Open").first.wait_for()
@@ -94,13 +95,13 @@ def search(page: Page, _api: str, ui: str) -> None:
 
 def evals(page: Page, api: str, ui: str) -> None:
     """The samples' own questions, asked and measured."""
-    with (ROOT / "samples" / "questions.jsonl").open("rb") as stream:
-        uploaded = httpx.post(
-            f"{api}/v1/eval-sets/upload", params={"name": "Sample questions"}, files={"files": stream}
-        ).json()
-    run = httpx.post(f"{api}/v1/evals", json={"set_id": uploaded["id"]}).json()
-    while httpx.get(f"{api}/v1/evals/{run['id']}").json()["status"] in ("queued", "running"):
-        page.wait_for_timeout(500)
+    name, questions = {"name": "Sample questions"}, ROOT / "samples" / "questions.jsonl"
+    with questions.open("rb") as stream, httpx.Client(base_url=f"{api}/v1", trust_env=False) as client:
+        uploaded = client.post("/eval-sets/upload", params=name, files={"files": stream}).json()
+        run = client.post("/evals", json={"set_id": uploaded["id"]}).json()
+        while client.get(f"/evals/{run['id']}").json()["status"] in ("queued", "running"):
+            page.wait_for_timeout(500)
+    page.set_viewport_size({"width": 1280, "height": 1120})
     page.goto(f"{ui}/evals")
     page.get_by_text("95% bootstrap intervals").wait_for()
 
