@@ -25,6 +25,8 @@ _KINDS = (
     r"(?:19|20)\d\d",
 )
 _NOUN_AND_NUMBER = re.compile(r"^(?:the\s+)?([a-z]+)\s+([A-Z]?\d[\w.]*)$", re.IGNORECASE)
+_BELONGING = ("of", "for")
+_NAMED = re.compile(r"\b[A-Z]")
 MOST_WORDS = 7
 
 
@@ -43,7 +45,7 @@ def _replaced(fragment: str, before: str) -> str | None:
     preposition, _, rest = fragment.partition(" ")
     if preposition.casefold() in _PREPOSITIONS and rest:
         pattern = rf"^(.*\b){preposition}\s+.+$"
-        found = re.match(pattern, before, re.IGNORECASE)
+        found = re.match(pattern, before, re.IGNORECASE) or _belonging(preposition, rest, before)
         return f"{found[1]}{fragment}" if found else None
     numbered = _NOUN_AND_NUMBER.match(fragment)
     if numbered:
@@ -53,6 +55,14 @@ def _replaced(fragment: str, before: str) -> str | None:
         if re.fullmatch(kind, fragment, re.IGNORECASE):
             return _once(rf"\b{kind}\b", fragment, before)
     return None
+
+
+def _belonging(preposition: str, rest: str, before: str) -> re.Match[str] | None:
+    """One named thing for another, whether the guarantee is "of" or "for" it."""
+    if preposition.casefold() not in _BELONGING or not _NAMED.search(rest):
+        return None
+    found = re.match(rf"^(.*\b)(?:{'|'.join(_BELONGING)})\s+(.+)$", before)
+    return found if found and _NAMED.search(found[2]) else None
 
 
 def _once(pattern: str, text: str, before: str) -> str | None:

@@ -1,9 +1,10 @@
 """Turns a follow-up into a standalone question, so that search sees what the person means.
 
-A question that names its subject is left alone. One that is only a fragment is completed by rule. Otherwise
-the decoder is asked to rewrite it. A rewrite that brings in words which are neither in the question nor in
-the history is not trusted, nor one that breaks a name or loses what the question before asked for; the last
-question's subject words are put in front instead. The result is always shown, and can be edited.
+A question that names its subject is left alone. One that is only a fragment is completed by rule, and so is
+"she" after "Who is the director?". Otherwise the decoder is asked to rewrite it. A rewrite that brings in words
+which are neither in the question nor in the history is not trusted, nor one that breaks a name or loses what the
+question before asked for; the last question's subject words are put in front instead. The result is always
+shown, and can be edited.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from app.answers.antecedent import with_person
 from app.answers.ellipsis import completed
 from app.answers.words import WORD, content_words
 from app.services import GenerateOptions, TextGenerator
@@ -65,6 +67,9 @@ def standalone_question(question: str, history: Sequence[str], generator: TextGe
     fragment = completed(question, earlier[-1])
     if fragment is not None:
         return fragment
+    person = with_person(question, earlier[-1])
+    if person is not None:
+        return person
     segments = tuple(generator.template.rewrite_segments(earlier, question))
     pieces = generator.generate(segments, GenerateOptions(max_new_tokens=48, stop=("\n",)), _never)
     rewritten = "".join(pieces).strip()

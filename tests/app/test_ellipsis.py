@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.answers.antecedent import with_person
 from app.answers.ellipsis import completed
 from app.answers.rewrite import is_follow_up, standalone_question
 from tests.fakes import EchoGenerator
@@ -23,11 +24,37 @@ from tests.questions.conversations import FOLLOW_UPS, STANDALONE
         ("When does it close on Sunday?", "What about Saturdays?", "When does it close on Saturdays?"),
         ("What did the 2019 audit find?", "And 2021?", "What did the 2021 audit find?"),
         ("How much does the ferry cost?", "And for children?", "How much does the ferry cost for children?"),
+        (
+            "How long is the guarantee of the Tarn T4?",
+            "And for the Lumen gateway?",
+            "How long is the guarantee for the Lumen gateway?",
+        ),
+        (
+            "What is the price of the Tarn T4?",
+            "And for members?",
+            "What is the price of the Tarn T4 for members?",
+        ),
         ("How much do cars pay?", "What about bikes?", "How much do cars pay, and bikes?"),
     ],
 )
 def test_a_fragment_is_completed(previous: str, question: str, whole: str) -> None:
     assert completed(question, previous) == whole
+
+
+@pytest.mark.parametrize(
+    ("question", "whole"),
+    [
+        ("When did she join?", "When did the director of Brenn Mills join?"),
+        ("What is her phone number?", "What is the director of Brenn Mills’s phone number?"),
+        ("Who hired her in 2019?", "Who hired the director of Brenn Mills in 2019?"),
+        ("Who stands in for him?", "Who stands in for the director of Brenn Mills?"),
+    ],
+)
+def test_a_pronoun_means_the_person_who_was_asked_for(question: str, whole: str) -> None:
+    said = standalone_question(question, ["Who is the director of Brenn Mills?"], EchoGenerator())
+    assert said == whole
+    assert with_person(question, "Where is the director of Brenn Mills?") is None
+    assert with_person("When did they join?", "Who is the director of Brenn Mills?") is None
 
 
 @pytest.mark.parametrize(
