@@ -18,7 +18,7 @@ from app.answers.corpus_kind import Kind, corpus_kind, counts_documents, mention
 from app.answers.stored_tables import Row, Table, number, tables_of
 from app.answers.table_question import RowQuestion, row_question
 from app.answers.types import Basis, Passage
-from app.answers.words import content_words
+from app.answers.words import content_words, number_forms
 from app.tables import Document
 from retrieval.types import AccessFilter, Chunk, Hit
 
@@ -207,12 +207,14 @@ def _count_documents(documents: Sequence[Document]) -> CorpusPlan:
 def _over_words(
     session: Session, user: Account, words: str, kind: Kind, documents: Sequence[Document]
 ) -> CorpusPlan | None:
-    """Which documents hold these words, one behind another, case aside."""
+    """Which documents hold these words, one behind another; case, plural and singular aside."""
     if len(documents) > sources.MOST_WORD_DOCUMENTS:
         return None
     plain = re.sub(r"^(?:the|an?)\s+", "", words, flags=re.IGNORECASE)
-    spelled = r"\s+".join(map(re.escape, plain.split()))
-    pattern = re.compile(rf"(?<!\w){spelled}", re.IGNORECASE)
+    *first, last = plain.split()
+    forms = number_forms(last)
+    spelled = r"\s+".join([*map(re.escape, first), f"(?:{'|'.join(map(re.escape, forms))})"])
+    pattern = re.compile(rf"(?<!\w){spelled}(?!\w)", re.IGNORECASE)
     known: dict[int, Passage] = {}
     lines = []
     for document in documents:
@@ -224,7 +226,8 @@ def _over_words(
         evidence = tuple(Evidence(_numbered(chunk, known), at, found.end()) for chunk in chunks.values())
         lines.append(Line(document.file_name, evidence))
     head = Line(f"{len(lines)} of {len(documents)} documents contain “{plain}”", ())
-    note = f"Looked for these very words in the text of all {len(documents)} documents: exact."
+    looked_for = " or ".join(f"“{' '.join([*first, form])}”" for form in forms)
+    note = f"Looked for {looked_for} in the text of all {len(documents)} documents: exact."
     return CorpusPlan(kind, Basis(kind, "words", note), tuple(known.values()), (head, *lines[:LISTED]))
 
 

@@ -13,6 +13,20 @@ _STOP_WORDS = """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 
+def number_forms(word: str) -> tuple[str, ...]:
+    """An English word as it is, and its plural or singular by rule: batteries, battery."""
+    lower = word.casefold()
+    if lower.endswith("ies") and len(word) > 4:
+        return word, f"{word[:-3]}y"
+    if lower.endswith(("ses", "xes", "zes", "ches", "shes")):
+        return word, word[:-2]
+    if lower.endswith("s"):
+        return (word,) if lower.endswith(("ss", "us", "is")) else (word, word[:-1])
+    if lower.endswith("y") and lower[-2:-1] not in tuple("aeiou"):
+        return word, f"{word[:-1]}ies"
+    return word, f"{word}{'es' if lower.endswith(('x', 'z', 'ch', 'sh')) else 's'}"
+
+
 def content_words(text: str) -> list[str]:
     return [word for word in (w.casefold() for w in WORD.findall(text)) if word not in STOP_WORDS]
 

@@ -159,6 +159,14 @@ def test_documents_that_hold_words_are_counted_exactly(client: TestClient) -> No
     assert answer["basis"]["method"] == "words"
 
 
+def test_words_are_counted_in_both_numbers_and_not_inside_others(client: TestClient) -> None:
+    texts = {"a.md": "One battery each.", "b.md": "Two batteries.", "c.md": "A batterylike thing."}
+    upload(client, texts)
+    answer = ask(client, "How many documents mention batteries?")
+    assert answer["answer"].split("\n")[0] == "• 2 of 3 documents contain “batteries”"
+    assert answer["basis"]["note"].startswith("Looked for “batteries” or “battery” in the text of all 3")
+
+
 def test_every_document_is_asked_and_lines_are_streamed_with_their_footnotes(client: TestClient) -> None:
     upload(client, {"ferry.md": FERRY, "bridge.md": BRIDGE, "reef.md": REEF})
     told = events(
