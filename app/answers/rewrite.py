@@ -1,10 +1,10 @@
 """Turns a follow-up into a standalone question, so that search sees what the person means.
 
-A question that names its subject is left alone. One that is only a fragment is completed by rule, and so is
-"she" after "Who is the director?". Otherwise the decoder is asked to rewrite it. A rewrite that brings in words
-which are neither in the question nor in the history is not trusted, nor one that breaks a name or loses what the
-question before asked for; the last question's subject words are put in front instead. The result is always
-shown, and can be edited.
+A question that names its subject is left alone. One that is only a fragment is completed by rule, and so
+is "she" after "Who is the director?". Otherwise the decoder is asked to rewrite it. A rewrite that brings in
+words which are neither in the question nor in the history is not trusted, nor one that breaks a name or
+loses what the question before asked for; the last question's subject words are put in front instead. The
+result is always shown, and can be edited.
 """
 
 from __future__ import annotations
