@@ -21,6 +21,13 @@ STATUS_BADGES = {
     "failed": ("Failed", ":material/error:", "red"),
 }
 ASKS_PASSWORD = frozenset({"file_encrypted", "password_wrong"})
+DURING = {  # stage to what was being done
+    "stored": "fetching",
+    "parse": "parsing",
+    "chunk": "cutting passages",
+    "embed": "embedding",
+    "index": "adding to the index",
+}
 STOPPED = ("Stopped", ":material/stop_circle:", "orange")
 
 
@@ -37,6 +44,9 @@ def show_document(client: Client, document: Document) -> None:
             st.caption("You stopped the reading of this file. Retry it, or delete it.")
         elif document.error is not None:
             show_failure(document.error, title=where(document.error))
+            st.caption(
+                f"Failed while {DURING.get(document.error.stage, 'reading')} · `{document.error.code}`"
+            )
             ask_password(client, document)
         with st.container(horizontal=True):
             actions(client, document)

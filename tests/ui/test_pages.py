@@ -158,6 +158,7 @@ def test_the_list_shows_failure_with_reason_and_offers_retry(open_documents, sta
 
     assert "its cross-reference table cannot be read" in shown(app)
     assert "save it again" in shown(app)
+    assert "Failed while parsing · `file_damaged`" in shown(app)
     app.button(key="retry-1").click().run()
     assert ("POST", "/v1/documents/1/retry") in state.requests
     assert state.documents[1]["status"] != "failed"
