@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from app.documents.index_sync import access_filter, catch_up
 from app.documents.sweeping import sweep_services
 from app.services import Services
 from app.tables import ChunkRow, Document
+from ingest.likeness import sketch
 from tests.app.factories import ingested
 from tests.fakes import hash_encode
 
@@ -50,7 +51,8 @@ def fill(sessions: Sessions, blobs: BlobStore, collection: str, number: int) -> 
                 session.flush()
                 versions.add_first(session, document)
                 texts = [f"{collection} document {index} passage {part}" for part in range(PASSAGES)]
-                storing.store(session, document, ingested(texts), "hash-64")
+                whole = replace(ingested(texts), sketch=sketch(" ".join(texts)))
+                storing.store(session, document, whole, "hash-64")
                 ids.append(document.id)
     return ids
 
