@@ -34,7 +34,7 @@ class GateInvalid(InvalidRequest):
 
     code = "gate_invalid"
     stage = "evals"
-    default_next_step = "Correct the gate file; docs/operations.md has an example."
+    default_next_step = "Correct the gate file; docs/api.md has an example."
 
 
 class Rule(BaseModel):
