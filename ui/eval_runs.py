@@ -28,7 +28,7 @@ KINDS = {
     "claims": "Claims: are verdicts right",
     "generate": "Questions written from documents",
 }
-TIMES = ("seconds", "tokens", "ms")  # measures that are no share and would flatten the plot
+AMOUNTS = frozenset(("seconds", "tokens", "ms"))
 RESULTS_A_PAGE = 25
 OUTCOMES = {"All": None, "Could not be scored": "unscorable", "Failed": "failed"}
 INK = "#2a8a8a"  # seen on the light and on the dark ground
@@ -83,7 +83,7 @@ def show_measures(measures: Mapping[str, Interval]) -> None:
     if not measures:
         st.caption("There are no measures yet.")
         return
-    plot({name: each for name, each in measures.items() if not any(word in name for word in TIMES)})
+    plot({name: each for name, each in measures.items() if is_share(name)})
     st.dataframe([measure_row(name, each) for name, each in measures.items()], hide_index=True)
     st.caption("Intervals are 95% bootstrap intervals over the questions; n is how many could be scored.")
 
@@ -114,6 +114,11 @@ def show_result(result: CaseResult) -> None:
     st.markdown(f"**{escape_markdown(result.question)}**{variant}  \n{escape_markdown(result.said)}")
     if result.figures:
         st.caption(escape_markdown(result.figures))
+
+
+def is_share(measure: str) -> bool:
+    """Whether it lies between 0 and 1: times and tokens do not, and would flatten the plot (pure)."""
+    return not AMOUNTS & set(measure.split("_"))
 
 
 def plot(measures: Mapping[str, Interval]) -> None:

@@ -19,6 +19,7 @@ from tests.ui.test_chat import submit
 from tests.ui.test_pages import shown
 from ui.client import ApiError, Client
 from ui.eval_compare import rivals
+from ui.eval_runs import is_share
 
 RECORDS = [
     {
@@ -175,3 +176,8 @@ def test_a_wrong_file_is_refused_with_the_line(client: Client) -> None:
         client.evals.upload("Broken", [("broken.jsonl", io.BytesIO(b'{"question": 3}\n'))], None)
     assert "1" in caught.value.failure.cause
     assert client.evals.sets() == []
+
+
+def test_amounts_are_left_out_of_the_plot_of_shares() -> None:
+    assert all(map(is_share, ("f1", "supported_claims", "false_answers", "ndcg@10", "f1_at_3_of_10")))
+    assert not any(map(is_share, ("seconds", "first_token_seconds", "prompt_tokens")))
