@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from app.db import storable
 
 LONGEST = 255
+LONGEST_STORED = 1000  # width of `documents.file_name`
 UNNAMED = "unnamed"
+
+
+def name_inside(file: Path, root: Path) -> str:
+    """The file's path inside the folder `root`, as citations show it, or its name where it is no folder.
+
+    Two files of one name in two folders are two documents, and never versions of each other.
+    """
+    inside = file.name if file == root else file.relative_to(root).as_posix()
+    return storable(inside)[-LONGEST_STORED:]
 
 
 def clean_file_name(raw: str) -> str:

@@ -16,13 +16,13 @@ from app.accounts.types import Account
 from app.collections.service import get_or_create
 from app.db import storable
 from app.documents import removal, repository, versions
+from app.documents.file_names import name_inside
 from app.documents.local import Tell, list_files, run_jobs, submit
 from app.documents.sweeping import sweep_services
 from app.services import Services
 from app.tables import Document
 
 LONGEST_NAME = 200  # width of `collections.name`
-LONGEST_FILE_NAME = 1000  # width of `documents.file_name`
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def sync_folder(services: Services, path: Path, tell: Tell) -> int:
     A file that failed before is not tried again until it changes. Raises InvalidRequest when the path does
     not exist or holds no file.
     """
-    files = {_name(file, path): file for file in list_files(path)}
+    files = {name_inside(file, path): file for file in list_files(path)}
     name = collection_name(path)
     with services.sessions.begin() as session:
         user = local_account(session)
@@ -50,9 +50,9 @@ def sync_folder(services: Services, path: Path, tell: Tell) -> int:
     difference = _compare(files, documents)
     _forget(services, user, difference.gone)
     _rename(services, difference.kept)
-    submitted = [submit(services, name, file, _name(file, path)) for file in difference.new]
+    submitted = [submit(services, name, file, name_inside(file, path)) for file in difference.new]
     submitted += [
-        submit(services, name, file, _name(file, path), on_existing="replace", document_id=document_id)
+        submit(services, name, file, name_inside(file, path), on_existing="replace", document_id=document_id)
         for document_id, file in difference.changed.items()
     ]
     for outcome in submitted:
@@ -107,12 +107,6 @@ def _rename(services: Services, names: dict[int, str]) -> None:
         for document in repository.list_by_ids(session, names):
             document.file_name = names[document.id]
             versions.rename(session, document)
-
-
-def _name(file: Path, root: Path) -> str:
-    """The path inside the folder, as citations show it."""
-    inside = file.name if file == root else str(file.relative_to(root))
-    return storable(inside)[-LONGEST_FILE_NAME:]
 
 
 def _sha256(file: Path) -> str:

@@ -15,8 +15,10 @@ from typing import Any
 
 from app.accounts.service import local_account
 from app.collections.service import get_or_create
+from app.db import storable
 from app.documents import repository
 from app.documents.encoders import require_encoder
+from app.documents.file_names import name_inside
 from app.documents.identity import OnExisting
 from app.documents.sweeping import sweep_services
 from app.documents.uploads import UploadOutcome, register
@@ -78,13 +80,13 @@ def ingest_paths(
     `on_existing` is what to do with bytes or names that are there already; `password` opens protected PDFs.
     Raises InvalidRequest when a path does not exist or a folder holds no file.
     """
-    files = [file for path in paths for file in list_files(path)]
+    files = [(file, name_inside(file, path)) for path in paths for file in list_files(path)]
     submitted = [
         Submitted(
-            str(file),
-            submit(services, collection, file, file.name, on_existing=on_existing, password=password),
+            storable(str(file)),
+            submit(services, collection, file, name, on_existing=on_existing, password=password),
         )
-        for file in files
+        for file, name in files
     ]
     for item in submitted:
         _tell_offer(item, tell)

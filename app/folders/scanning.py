@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.db import storable
+
 UNFINISHED = ("~$*", "*~", "*.tmp", "*.temp", "*.part", "*.partial", "*.crdownload", "*.download", "*.swp")
 """Names that editors, browsers and office programs give to files they have not finished."""
 _UNFINISHED = re.compile("|".join(map(fnmatch.translate, UNFINISHED)))
@@ -78,13 +80,17 @@ def scan(root: Path) -> Look:
             if _is_ignored(name):
                 continue
             path = os.path.join(folder, name)
+            inside = _relative(path, root)
+            if storable(inside) != inside:  # no text: it could neither be stored nor shown
+                blind.append(storable(inside))
+                continue
             try:
                 state = _state(path)
             except OSError as error:
                 cannot_see(error)
             else:
                 if state is not None:
-                    found[_relative(path, root)] = state
+                    found[inside] = state
     return Look(found, tuple(blind))
 
 

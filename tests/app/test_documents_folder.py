@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from app.accounts.service import local_account
 from app.documents import local, repository
 from app.documents.folder import collection_name, sync_folder
+from app.documents.identity import OnExisting
 from app.documents.local import Row, ingest_paths
 from app.errors import InvalidRequest
 from app.jobs.worker import Worker, run_worker
@@ -56,6 +58,23 @@ class TestIngest:
         (tmp_path / "void").mkdir()
         with pytest.raises(InvalidRequest, match="holds no file"):
             ingest(services, tmp_path / "void")
+
+    def test_files_of_one_name_in_two_folders_are_two_documents(
+        self, services: Services, folder: Path
+    ) -> None:
+        (folder / "sub" / "leave.md").write_text("Interns have 20 days of leave.")
+        choices: tuple[OnExisting, ...] = ("replace", "replace", "skip")
+        for on_existing in choices:
+            rows = ingest_paths(services, [folder], "Default", lambda _: None, on_existing=on_existing)
+            assert [row["error"] for row in rows] == [None] * 3
+        with services.sessions() as session:
+            names = session.scalars(select(Document.file_name).order_by(Document.file_name)).all()
+        assert names == ["leave.md", "sub/leave.md", "sub/pay.txt"]
+
+    def test_a_file_whose_name_is_no_text_is_read(self, services: Services, folder: Path) -> None:
+        (folder / os.fsdecode(b"pay\xff.txt")).write_text("Pay day was the 24th once.")
+        rows = {Path(row["file"]).name: row["status"] for row in ingest(services, folder)}
+        assert rows["pay\ufffd.txt"] == "ready"
 
     def test_each_file_gets_a_row(self, services: Services, folder: Path) -> None:
         (folder / "empty.txt").touch()

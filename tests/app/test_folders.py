@@ -361,3 +361,8 @@ class TestScanning:
         (folder / "link.txt").symlink_to(folder / "leave.txt")
         os.mkfifo(folder / "pipe.txt")
         assert sorted(scan(folder).files) == ["leave.txt", "link.txt", "sub/pay.txt"]
+        assert scan(folder).unreadable == ()
+
+    def test_a_file_whose_name_is_no_text_is_told_and_not_taken(self, folder: Path) -> None:
+        (folder / os.fsdecode(b"pay\xff.txt")).write_text("Pay day was the 24th once.")
+        assert scan(folder).unreadable == ("pay\ufffd.txt",)
