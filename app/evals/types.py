@@ -12,8 +12,9 @@ EvalAnswerState = Literal["answered", "refused", "failed"]
 
 Label = Literal["supported", "contradicted", "not_supported"]
 
-EvalKind = Literal["answers", "positions", "noise", "retrieval", "claims", "generate"]
-"""Of a run; `claims` runs on files only, `generate` writes questions instead of asking them."""
+EvalKind = Literal["answers", "positions", "noise", "retrieval", "claims", "generate", "calibrate"]
+"""Of a run; `claims` runs on files only, `generate` writes questions instead of asking them, `calibrate`
+scores them for the gate of a collection."""
 
 RunStatus = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 

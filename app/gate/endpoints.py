@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.dependencies import AppServices, CurrentUser, ReadSession, WriteSession
+from app.dependencies import AppServices, CurrentUser, EvalRuns, ReadSession, WriteSession
 from app.error_responses import error_responses
 from app.errors import CollectionNotFound
+from app.evals.schemas import EvalRunOut
 from app.evals.sets import repository as eval_sets
 from app.evals.sets import service as eval_set_service
 from app.evals.sets.errors import EvalSetNotFound
-from app.gate import service
+from app.gate import calibration_run, service
 from app.gate.schemas import CalibrateRequest, GateChange, GateOut
 from app.schemas import RowId
 
@@ -52,3 +53,18 @@ def calibrate(
     with services.sessions.begin() as session:
         row = service.keep(session, user, collection_id, calibration, apply=body.apply)
         return service.gate_of(services, session, user, row)
+
+
+@router.post(
+    "/calibrations",
+    status_code=202,
+    responses=error_responses(CollectionNotFound, EvalSetNotFound, service.GateNotCalibrated),
+)
+def start_calibration(
+    collection_id: RowId, body: CalibrateRequest, services: AppServices, runner: EvalRuns, user: CurrentUser
+) -> EvalRunOut:
+    """The same in the background, as a run of kind `calibrate`; the gate holds its result when it is done."""
+    with services.sessions.begin() as session:
+        run = EvalRunOut.model_validate(calibration_run.start(services, session, user, collection_id, body))
+    runner.wake()
+    return run

@@ -67,13 +67,30 @@ def calibrated(
 ) -> dict[str, Any]:
     """A calibration of the collection as it is stored and sent. Raises GateNotCalibrated."""
     questions = scored(services, user, collection_id, cases[:MAX_QUESTIONS], told)
+    return calibration_of(services, user, collection_id, questions, wanted_false_answers, name)
+
+
+def calibration_of(
+    services: Services,
+    user: Account,
+    collection_id: int,
+    questions: Sequence[ScoredQuestion],
+    wanted_false_answers: float,
+    name: str,
+) -> dict[str, Any]:
+    """The calibration that scored questions give, as it is stored. Raises GateNotCalibrated."""
     try:
         found = calibrate(questions, wanted_false_answers)
     except ValueError as error:
-        raise GateNotCalibrated(f"The set {name} cannot calibrate a gate: {error}.") from error
+        raise not_calibrated(name, error) from error
     with services.sessions() as session:
         in_force = gate_of(services, session, user, require_collection(session, user, collection_id)).in_force
     return _row(services, found, questions, in_force, name)
+
+
+def not_calibrated(name: str, why: ValueError) -> GateNotCalibrated:
+    """The error for a set that has too few questions of a kind."""
+    return GateNotCalibrated(f"The set {name} cannot calibrate a gate: {why}.")
 
 
 def scored(
@@ -86,14 +103,15 @@ def scored(
     known = [(case, case.answerable) for case in cases if case.answerable is not None]
     questions = []
     for done, (case, answerable) in enumerate(known, start=1):
-        score = _best_score(services, user, collection_id, case)
+        score = best_score(services, user, collection_id, case)
         questions.append(ScoredQuestion(case.key, score, answerable))
         if told is not None:
             told(done, len(known))
     return questions
 
 
-def _best_score(services: Services, user: Account, collection_id: int, case: Case) -> float:
+def best_score(services: Services, user: Account, collection_id: int, case: Case) -> float:
+    """Of all that is found for a question, or of the passages that it brings; 0 where there is nothing."""
     if case.passages is not None:
         pairs = [(case.question, passage.text) for passage in case.passages]
         return max(map(float, services.models.score_pairs(pairs)), default=0.0) if pairs else 0.0

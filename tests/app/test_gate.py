@@ -28,6 +28,7 @@ from app.gate.thresholds import gated
 from app.services import Services
 from retrieval.types import Chunk, Hit, SearchConfig, SearchResult
 from tests.app.asking import ask, upload
+from tests.app.test_eval_set_runs import ended
 
 FERRY = "The Wend ferry runs every twenty minutes. A return ticket costs 4.50 crowns. Dogs travel free.\n"
 HALF_HELD = "Does the ferry carry camels?"  # two of its three words are there: score 0.33 to 0.67
@@ -205,6 +206,23 @@ def test_a_gate_is_calibrated_on_an_eval_set_and_shown(client: TestClient, boats
     assert applied["in_force"] == applied["threshold"] == found["recommended"]
 
 
+def test_a_calibration_in_the_background_gives_the_same(client: TestClient, boats: int) -> None:
+    path = f"/v1/collections/{boats}/gate"
+    body = {"eval_set_id": eval_set(client), "wanted_false_answers": 0.0}
+    at_once = client.post(f"{path}/calibrate", json=body).json()["calibration"]
+    started = client.post(f"{path}/calibrations", json={**body, "apply": True})
+    assert (started.status_code, started.json()["kind"]) == (202, "calibrate")
+    run = ended(client, started.json()["id"])
+    assert (run["done"], run["total"]) == (17, 17)
+    assert run["metrics"]["false_answers"] == at_once["measured"]["false_answers"]
+    gate = client.get(path).json()
+    unalike = {"created_at": None}
+    assert gate["calibration"] | unalike == at_once | unalike
+    assert gate["threshold"] == at_once["recommended"]
+    unknown = client.get(f"/v1/evals/{run['id']}/results", params={"outcome": "unscorable"}).json()
+    assert [row["key"] for row in unknown["items"]] == ["unknown"]
+
+
 def test_too_few_questions_are_an_error_that_says_which_are_missing(client: TestClient, boats: int) -> None:
     text = "".join(json.dumps(line) + "\n" for line in LINES[:10])
     response = client.post(
@@ -212,6 +230,10 @@ def test_too_few_questions_are_an_error_that_says_which_are_missing(client: Test
     )
     assert (response.status_code, response.json()["code"]) == (422, "gate_not_calibrated")
     assert "2 unanswerable questions, at least 4" in response.json()["cause"]
+    [known] = client.get("/v1/eval-sets").json()["items"]
+    started = client.post(f"/v1/collections/{boats}/gate/calibrations", json={"eval_set_id": known["id"]})
+    assert (started.status_code, started.json()["code"]) == (422, "gate_not_calibrated")
+    assert client.get("/v1/evals").json()["items"] == []  # nothing was searched in vain
 
 
 @pytest.mark.parametrize(

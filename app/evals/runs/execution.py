@@ -166,7 +166,9 @@ def _check_room(services: Services, plan: Plan) -> None:
 def _summary(services: Services, run: EvalRun) -> tuple[RunStatus, dict[str, Any]]:
     with services.sessions() as session:
         results: Sequence[Any] = repository.results(session, run.id)
-    return "done", {"metrics": PLANS[cast(EvalKind, run.kind)].summarise(results), "error": None}
+    plan = PLANS[cast(EvalKind, run.kind)]
+    metrics = plan.conclude(services, run, results) if plan.conclude else plan.summarise(results)
+    return "done", {"metrics": metrics, "error": None}
 
 
 def _stopped(services: Services, run_id: int) -> tuple[RunStatus, dict[str, Any]]:

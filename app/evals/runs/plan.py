@@ -20,6 +20,9 @@ from app.evals.runs.sweeps import (
 )
 from app.evals.runs.types import StoredResult, Unit, UnitResult
 from app.evals.types import EvalKind
+from app.gate.calibration_run import conclude, score
+from app.services import Services
+from app.tables import EvalRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,9 @@ class Plan:
 
     variants: tuple[str, ...]
     measure: Callable[[Context, Unit], UnitResult]
-    summarise: Callable[[Sequence[StoredResult]], Any]
+    summarise: Callable[[Sequence[StoredResult]], Any] = summarise
     passages: int | None = None  # that a prompt must admit
+    conclude: Callable[[Services, EvalRun, Sequence[StoredResult]], Any] | None = None  # for `summarise`
 
     def units(self, cases: Sequence[Case]) -> list[Unit]:
         """Question by question, each in all its variants."""
@@ -37,6 +41,7 @@ class Plan:
 
 
 PLANS: dict[EvalKind, Plan] = {
+    "calibrate": Plan(("",), score, conclude=conclude),
     "generate": Plan(("",), generate, summarise_generated),
     "answers": Plan(("",), ask, summarise),
     "retrieval": Plan(("",), search, summarise),
