@@ -203,11 +203,10 @@ class Client:
         """The collection's own threshold, or the default again."""
         self._send("PUT", f"/v1/collections/{collection_id}/gate", json={"threshold": threshold})
 
-    def calibrate(self, collection_id: int, eval_set_id: int, wanted_false_answers: float) -> Gate:
-        """Measures every threshold on the questions of a set; about 0.2 s a question."""
-        path = f"/v1/collections/{collection_id}/gate/calibrate"
+    def calibrate(self, collection_id: int, eval_set_id: int, wanted_false_answers: float) -> None:
+        """Queues a run that measures every threshold on the questions of a set."""
         body = {"eval_set_id": eval_set_id, "wanted_false_answers": wanted_false_answers}
-        return Gate.model_validate_json(self._send("POST", path, json=body, timeout=SLOW_TIMEOUT).content)
+        self._send("POST", f"/v1/collections/{collection_id}/gate/calibrations", json=body)
 
     def ask(self, asking: Asking, *, conversation_id: int | None) -> Iterator[AskEvent]:
         """Sends the question at once; then its events as they arrive, `AskDone` last.

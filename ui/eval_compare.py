@@ -41,7 +41,7 @@ def choice(label: str, runs: Sequence[EvalRun], key: str) -> EvalRun:
 
 def rivals(run: EvalRun, runs: Sequence[EvalRun]) -> list[EvalRun]:
     """Finished runs of the same kind over the same set, latest first (pure)."""
-    if run.status != "done" or run.set_id is None or run.kind == "generate":
+    if run.status != "done" or run.set_id is None or run.kind in ("generate", "calibrate"):
         return []
     same = (run.set_id, run.kind, "done")
     return [each for each in runs if (each.set_id, each.kind, each.status) == same and each.id != run.id]

@@ -27,6 +27,7 @@ KINDS = {
     "noise": "Noise: do other passages mislead",
     "claims": "Claims: are verdicts right",
     "generate": "Questions written from documents",
+    "calibrate": "A collection's threshold, calibrated",
 }
 AMOUNTS = frozenset(("seconds", "tokens", "ms"))
 RESULTS_A_PAGE = 25

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ui.client import Client
-from ui.eval_schemas import EvalSet
+from ui.eval_runs import progress
+from ui.eval_schemas import EvalRun, EvalSet
 from ui.schemas import Collection
 from ui.service_schemas import Gate, GatePoint, SharePoint
 from ui.text import counted, escape_markdown
 from ui.views import failures_shown
 
-SECONDS_A_QUESTION = 0.2
 
-
-def threshold(client: Client, collection: Collection, sets: Sequence[EvalSet]) -> None:
+def threshold(
+    client: Client, collection: Collection, sets: Sequence[EvalSet], runs: Sequence[EvalRun]
+) -> None:
     """The threshold of a collection, with the error rates measured on its own questions."""
     gate = client.gate(collection.id)
     with st.container(border=True):
@@ -35,6 +36,9 @@ def threshold(client: Client, collection: Collection, sets: Sequence[EvalSet]) -
                 st.rerun()
             with st.popover("Calibrate", icon=":material/straighten:", key=f"{key}-calibrate"):
                 calibrate(client, collection, sets)
+        for run in runs:
+            if run.is_open and run.kind == "calibrate" and run.config.get("collection_id") == collection.id:
+                progress(client, run.id)
 
 
 def calibrate(client: Client, collection: Collection, sets: Sequence[EvalSet]) -> None:
@@ -54,8 +58,7 @@ def calibrate(client: Client, collection: Collection, sets: Sequence[EvalSet]) -
         )
         st.caption("Half of the questions choose the threshold, the other half measure it.")
         if st.form_submit_button("Measure", type="primary"):
-            seconds = max(1, round(chosen.ready * SECONDS_A_QUESTION))
-            with st.spinner(f"Searching {chosen.ready} questions, about {seconds} s…"), failures_shown():
+            with failures_shown():
                 client.calibrate(collection.id, chosen.id, wanted / 100)
                 st.rerun()
 

@@ -63,10 +63,10 @@ def add_overview(app: FastAPI, state: FakeState) -> None:
             "calibration": calibration if collection_id == 1 or state.calibrated else None,
         }  # fmt: skip
 
-    @app.post("/v1/collections/{collection_id}/gate/calibrate")
+    @app.post("/v1/collections/{collection_id}/gate/calibrations", status_code=202)
     def calibrate(collection_id: int, body: Calibrate) -> Any:
-        state.calibrated.append(body.model_dump())
-        return gate(collection_id)
+        state.calibrated.append({"collection_id": collection_id, **body.model_dump()})
+        return {}
 
     @app.put("/v1/collections/{collection_id}/gate")
     def change(collection_id: int, body: Threshold) -> Any:

@@ -107,7 +107,7 @@ def test_a_threshold_is_calibrated_on_an_eval_set(open_page, state: FakeState):
     assert "Not measured for this collection yet" in shown(app)
     submit(app, "Measure")
 
-    assert state.calibrated == [{"eval_set_id": 1, "wanted_false_answers": 0.05}]
+    assert state.calibrated == [{"collection_id": 7, "eval_set_id": 1, "wanted_false_answers": 0.05}]
     assert "Recommended: 0.20" in shown(app).replace("\\", "")
 
 

@@ -36,10 +36,10 @@ def page() -> None:
     overview = client.overview()
     st.subheader("Evidence thresholds")
     st.caption("The best passage must reach this relevance, or the answer is a refusal.")
-    sets = client.evals.sets()
+    sets, runs = client.evals.sets(), client.evals.runs()
     for collection in client.collections():
         with failures_shown():
-            threshold(client, collection, sets)
+            threshold(client, collection, sets, runs)
     st.subheader("Models")
     for model in overview.models:
         show_model(model)
