@@ -18,7 +18,7 @@ from typing import Any
 
 import snowballstemmer
 
-ANALYSIS_VERSION = 2  # raise it whenever `analyze` gives different terms: saved indexes are then rebuilt
+ANALYSIS_VERSION = 3  # raise it whenever `analyze` gives different terms: saved indexes are then rebuilt
 MAX_TERM_CHARACTERS = 128  # longer runs (base64, DNA) are noise to BM25 and bloat its dictionary
 
 _UNSPACED = (
@@ -30,6 +30,9 @@ _UNSPACED = (
 )
 _ACCENTS = re.compile(  # not the marks of Devanagari or kana, which change the letter, nor those of й and ї
     "(?<!\u0438)\u0306|(?<!\u0456)\u0308|[\u0300-\u0305\u0307\u0309-\u036f]"
+)
+_INVISIBLE = re.compile(  # inside words of web pages and PDFs, and never typed: soft hyphens, joiners
+    "[\u00ad\u034f\u061c\u180b-\u180f\u200d-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
 )
 _STEMMERS = {  # by the first letter of the word
     range(0x0370, 0x0400): "greek",
@@ -58,9 +61,10 @@ def matched_words(question: str, passage: str) -> list[str]:
 
 
 def _fold(text: str) -> str:
-    """Case, compatibility forms and Latin accents removed; NFC again, so Hangul and kana are whole."""
+    """Case, compatibility forms, accents and invisible signs removed; NFC again, for Hangul and kana."""
     if text.isascii():
         return text.lower()
+    text = _INVISIBLE.sub("", text)
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
     return unicodedata.normalize("NFC", _ACCENTS.sub("", decomposed))
 
