@@ -137,6 +137,13 @@ class Client:
         )
         return TypeAdapter(list[Upload]).validate_python(response.json()["documents"])[0]
 
+    def read_url(self, collection_id: int, url: str, *, depth: int, pages: int) -> list[Upload]:
+        """Fetches a page, and pages of its site up to `depth` links away; one outcome each."""
+        body = {"url": url, "depth": depth, "pages": pages}
+        path = f"/v1/collections/{collection_id}/urls"
+        response = self._send("POST", path, json=body, timeout=SLOW_TIMEOUT)
+        return TypeAdapter(list[Upload]).validate_python(response.json()["documents"])
+
     def delete_document(self, document_id: int) -> None:
         self._send("DELETE", f"/v1/documents/{document_id}")
 

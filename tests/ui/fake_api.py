@@ -34,6 +34,12 @@ class Retry(Strict):
     password: str
 
 
+class UrlToRead(Strict):
+    url: str
+    depth: int
+    pages: int
+
+
 class NewCollection(Strict):
     name: str
 
@@ -80,6 +86,15 @@ def add_collections_and_documents(app: FastAPI, state: FakeState) -> None:
             if document["collection_id"] == collection_id:
                 del state.documents[document["id"]]
         return Response(status_code=204)
+
+    @app.post("/v1/collections/{collection_id}/urls", status_code=202)
+    def read_urls(collection_id: int, body: UrlToRead) -> Any:
+        if "127.0.0.1" in body.url:
+            cause = "127.0.0.1 leads to 127.0.0.1, which is not a public address."
+            return refused(422, "url_address_private", cause)
+        state.urls.append((body.url, body.depth, body.pages))
+        row = {"file_name": body.url, "status": "queued", "error": None, "url": body.url}
+        return {"documents": [{**row, "document_id": state.add_document(body.url, 9, collection_id)}]}
 
     @app.post("/v1/documents/check")
     def check(body: FilesToCheck) -> Any:

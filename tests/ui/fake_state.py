@@ -67,6 +67,7 @@ class FakeState:
     configurations: dict[str, dict[str, float]] = field(default_factory=dict)
     configs: list[dict[str, float]] = field(default_factory=list)  # of every search
     thresholds: dict[int, float | None] = field(default_factory=dict)
+    urls: list[tuple[str, int, int]] = field(default_factory=list)  # read: address, depth, pages
     passwords: dict[int, str] = field(default_factory=dict)  # given with a retry, by document
     cancelled: set[int] = field(default_factory=set)
     resume: threading.Event = field(default_factory=threading.Event)  # lets a "slow" answer go on

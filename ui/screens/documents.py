@@ -14,6 +14,7 @@ from ui.schemas import Collection, DocumentList, Upload
 from ui.service import get_client
 from ui.text import counted, escape_markdown
 from ui.views import failures_shown, show_failure
+from ui.web_pages import web_page_form
 
 REFRESH_S = 1.0
 PAGE_SIZE = 25
@@ -35,6 +36,9 @@ def page() -> None:
     client = get_client()
     collection = choose_collection(client)
     upload_area(client, collection)
+    if (read := web_page_form(client, collection)) is not None:
+        st.session_state[OUTCOMES] = read
+        st.rerun()
     show_outcomes()
     show_choices(client, st.session_state.setdefault(OUTCOMES, []))
     status = status_filter()

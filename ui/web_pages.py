@@ -1,0 +1,36 @@
+"""A form that reads a page of the web, and pages of its site, into a collection."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.client import ApiError, Client
+from ui.schemas import Collection, Upload
+
+MOST_PAGES = 20  # of a site, where its links are followed
+
+
+def web_page_form(client: Client, collection: Collection) -> list[Upload] | None:
+    """What became of each page; None until somebody asks for one. A refusal is an outcome, too."""
+    with (
+        st.popover("Add a web page", icon=":material/language:", key="web-page"),
+        st.form("read-url", border=False, clear_on_submit=True),
+    ):
+        url = st.text_input("Address", placeholder="https://", max_chars=2000).strip()
+        follow = st.checkbox(
+            "Also the pages it links to",
+            help=f"Pages of the same site only, {MOST_PAGES} at most; robots.txt is respected.",
+        )
+        if not st.form_submit_button("Read it", type="primary") or not url:
+            return None
+        with st.spinner("Fetching"):
+            return read(client, collection, url, follow=follow)
+
+
+def read(client: Client, collection: Collection, url: str, *, follow: bool) -> list[Upload]:
+    """One outcome a page."""
+    pages = MOST_PAGES if follow else 1
+    try:
+        return client.read_url(collection.id, url, depth=1 if follow else 0, pages=pages)
+    except ApiError as error:
+        return [Upload(file_name=url, status="rejected", error=error.failure)]
