@@ -33,10 +33,10 @@ def show_sets(client: Client, sets: Sequence[EvalSet], runs: Sequence[EvalRun]) 
     where = "all documents" if chosen.collection_id is None else named.get(chosen.collection_id, "nothing")
     review = f", {chosen.review} to review" if chosen.review else ""
     st.caption(escape_markdown(f"{counted(chosen.ready, 'question')} ready{review}; asked of {where}"))
-    for run in runs:
-        if run.is_open and run.kind == "generate" and run.set_id == chosen.id:
-            progress(client, run.id)
-    actions(client, chosen)
+    writing = [run for run in runs if run.is_open and run.kind == "generate" and run.set_id == chosen.id]
+    for run in writing:
+        progress(client, run.id)
+    actions(client, chosen, len(writing))
     show_cases(client, chosen)
 
 
@@ -61,12 +61,15 @@ def new_set(client: Client, collections: Mapping[str, int]) -> None:
                 st.rerun()
 
 
-def actions(client: Client, chosen: EvalSet) -> None:
-    """What can be done with the whole set."""
+def actions(client: Client, chosen: EvalSet, writing: int) -> None:
+    """What can be done with the whole set; `writing` runs are at it."""
     with st.container(horizontal=True):
         with st.popover("Write a question", icon=":material/edit:"):
             write(client, chosen)
-        with st.popover("From the documents", icon=":material/auto_awesome:"):
+        # another key closes it when a run begins, so that the progress above is seen
+        with st.popover(
+            "From the documents", icon=":material/auto_awesome:", key=f"from-{writing}"
+        ):
             generate(client, chosen)
         st.download_button(
             "Export",

@@ -20,6 +20,11 @@ def threshold(
 ) -> None:
     """The threshold of a collection, with the error rates measured on its own questions."""
     gate = client.gate(collection.id)
+    running = [
+        run
+        for run in runs
+        if run.is_open and run.kind == "calibrate" and run.config.get("collection_id") == collection.id
+    ]
     with st.container(border=True):
         key = f"threshold-{collection.id}"
         chosen = st.slider(
@@ -34,11 +39,11 @@ def threshold(
                 client.set_threshold(collection.id, None)
                 st.session_state.pop(key, None)
                 st.rerun()
-            with st.popover("Calibrate", icon=":material/straighten:", key=f"{key}-calibrate"):
+            # another key closes it when a run begins, so that the progress below is seen
+            with st.popover("Calibrate", icon=":material/straighten:", key=f"{key}-calibrate-{len(running)}"):
                 calibrate(client, collection, sets)
-        for run in runs:
-            if run.is_open and run.kind == "calibrate" and run.config.get("collection_id") == collection.id:
-                progress(client, run.id)
+        for run in running:
+            progress(client, run.id)
 
 
 def calibrate(client: Client, collection: Collection, sets: Sequence[EvalSet]) -> None:
