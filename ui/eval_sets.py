@@ -67,9 +67,7 @@ def actions(client: Client, chosen: EvalSet, writing: int) -> None:
         with st.popover("Write a question", icon=":material/edit:"):
             write(client, chosen)
         # another key closes it when a run begins, so that the progress above is seen
-        with st.popover(
-            "From the documents", icon=":material/auto_awesome:", key=f"from-{writing}"
-        ):
+        with st.popover("From the documents", icon=":material/auto_awesome:", key=f"from-{writing}"):
             generate(client, chosen)
         st.download_button(
             "Export",
