@@ -17,6 +17,7 @@ FORMATS = (
     "or the three files of a BEIR set."
 )
 CASES_A_PAGE = 25
+OPEN = "open-set"  # session key: the id of the set that is looked into
 STATUS = {"All": None, "To review": "review", "Ready": "ready"}
 
 
@@ -28,7 +29,7 @@ def show_sets(client: Client, sets: Sequence[EvalSet], runs: Sequence[EvalRun]) 
     if not sets:
         return
     by_id = {each.id: each for each in sets}  # a kept choice is an id: the set behind it changes
-    chosen = by_id[st.selectbox("Set", by_id, format_func=lambda id_: by_id[id_].name, key="open-set")]
+    chosen = by_id[st.selectbox("Set", by_id, format_func=lambda id_: by_id[id_].name, key=OPEN)]
     named = {id_: name for name, id_ in collections.items()}
     where = "all documents" if chosen.collection_id is None else named.get(chosen.collection_id, "nothing")
     review = f", {chosen.review} to review" if chosen.review else ""
@@ -55,9 +56,10 @@ def new_set(client: Client, collections: Mapping[str, int]) -> None:
             with failures_shown():
                 collection_id = collections.get(where)
                 if files:
-                    client.evals.upload(name, [(each.name, each) for each in files], collection_id)
+                    made = client.evals.upload(name, [(each.name, each) for each in files], collection_id)
                 else:
-                    client.evals.create(name, collection_id)
+                    made = client.evals.create(name, collection_id)
+                st.session_state[OPEN] = made.id
                 st.rerun()
 
 

@@ -80,6 +80,11 @@ def test_without_sets_the_page_says_what_to_do(client: Client) -> None:
     app.text_input(key="set-name").set_value("Mine")
     submit(app, "Create")
     assert [each.name for each in client.evals.sets()] == ["Mine"]
+    app.selectbox(key="open-set").select("Mine").run()
+    app.text_input(key="set-name").set_value("Another")
+    submit(app, "Create")
+    created = next(each.id for each in client.evals.sets() if each.name == "Another")
+    assert app.selectbox(key="open-set").value == created  # the one just made is the one to look into
 
 
 def test_questions_are_written_shown_and_deleted(client: Client) -> None:
