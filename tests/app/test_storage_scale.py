@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import statistics
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.fakes import hash_encode
 
 PASSAGES = 4
 A_TRANSACTION = 200
+SINGLES = 21  # on a busy machine one alone may wait for the disk
 
 
 def fill(sessions: Sessions, blobs: BlobStore, collection: str, number: int) -> list[int]:
@@ -59,7 +61,7 @@ def fill(sessions: Sessions, blobs: BlobStore, collection: str, number: int) -> 
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    one_ms: float
+    one_ms: list[float]  # of single documents, one after the other
     collection_ms: float
     purge_s: float
 
@@ -71,11 +73,13 @@ def measure(services: Services, number: int) -> Timings:
     fill(sessions, services.blobs, "Going", number)
     with sessions() as session:
         catch_up(session, services.index)
-    started = time.perf_counter()
-    with sessions.begin() as session:
-        removal.delete_document(session, local_account(session), kept[number // 2])
-    one_ms = (time.perf_counter() - started) * 1000
-    assert not found(services, f"Kept document {number // 2}", kept[number // 2])
+    singles, one_ms = kept[number // 2 : number // 2 + SINGLES], []
+    for offset, document_id in enumerate(singles):
+        started = time.perf_counter()
+        with sessions.begin() as session:
+            removal.delete_document(session, local_account(session), document_id)
+        one_ms.append((time.perf_counter() - started) * 1000)
+        assert not found(services, f"Kept document {number // 2 + offset}", document_id)
     started = time.perf_counter()
     with sessions.begin() as session:
         user = local_account(session)
@@ -84,14 +88,14 @@ def measure(services: Services, number: int) -> Timings:
     with sessions() as session:
         assert session.scalars(
             select(Document.id).where(Document.deleted_at.is_(None)).order_by(Document.id)
-        ).all() == [each for each in kept if each != kept[number // 2]]
+        ).all() == [each for each in kept if each not in singles]
     started = time.perf_counter()
     sweep_services(services)
     purge_s = time.perf_counter() - started
     report = check(services)
     assert report.ok, report.text()
-    assert report.sql_chunks == report.dense_chunks == report.bm25_chunks == (number - 1) * PASSAGES
-    assert report.stored_files == number - 1
+    assert report.sql_chunks == report.dense_chunks == report.bm25_chunks == (number - SINGLES) * PASSAGES
+    assert report.stored_files == number - SINGLES
     return Timings(one_ms, collection_ms, purge_s)
 
 
@@ -123,8 +127,9 @@ def test_deleting_among_ten_thousand_is_hidden_at_once(services: Services, tmp_p
     assert fix(services).ok
     print(
         f"\n{number} documents, {number * PASSAGES} passages kept beside as many deleted: "
-        f"one hidden in {timings.one_ms:.1f} ms, a collection in {timings.collection_ms:.0f} ms, "
+        f"one hidden in {statistics.median(timings.one_ms):.1f} ms (median of {SINGLES}, slowest "
+        f"{max(timings.one_ms):.1f} ms), a collection in {timings.collection_ms:.0f} ms, "
         f"purged in {timings.purge_s:.1f} s, rebuilt and compacted in {time.perf_counter() - started:.1f} s"
     )
-    assert timings.one_ms < 50
+    assert statistics.median(timings.one_ms) < 50
     assert timings.collection_ms < 1000
