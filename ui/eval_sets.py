@@ -24,7 +24,8 @@ STATUS = {"All": None, "To review": "review", "Ready": "ready"}
 def show_sets(client: Client, sets: Sequence[EvalSet], runs: Sequence[EvalRun]) -> None:
     """Make a set, then look into one."""
     collections = {each.name: each.id for each in client.collections()}
-    with st.expander("New set", expanded=not sets, icon=":material/add:"):
+    newest = max((each.id for each in sets), default=0)  # another key closes it when a set was made
+    with st.expander("New set", expanded=not sets, icon=":material/add:", key=f"new-set-{newest}"):
         new_set(client, collections)
     if not sets:
         return
