@@ -247,6 +247,7 @@ def search_config(settings: Settings) -> SearchConfig:
         bm25_k=settings.search_bm25_k,
         rrf_k=settings.search_rrf_k,
         rerank_k=settings.search_rerank_k,
+        fused_weight=settings.search_fused_weight,
         top_k=settings.search_top_k,
         evidence_threshold=settings.evidence_threshold,
     )

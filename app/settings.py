@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     search_dense_k: int = Field(50, ge=1, le=1000, description="Candidates from the vector index.")
     search_bm25_k: int = Field(50, ge=1, le=1000, description="Candidates from the lexical index.")
     search_rrf_k: int = Field(60, ge=1, le=1000, description="Constant of reciprocal rank fusion.")
+    search_fused_weight: int = Field(
+        100, ge=0, le=1000, description="What the fused score counts beside the cross-encoder; 0: nothing."
+    )
     search_rerank_k: int = Field(24, ge=1, le=500, description="Candidates the cross-encoder reads.")
     search_top_k: int = Field(5, ge=1, le=50, description="Passages found for a question.")
     evidence_threshold: float = Field(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from retrieval.fusion import reciprocal_rank_fusion
-from retrieval.rerank import rerank
+from retrieval.rerank import best_rerank, rerank
 from retrieval.types import (
     AccessFilter,
     Chunk,
@@ -66,8 +66,8 @@ class Searcher:
         with _timed(timings_ms, "rerank"):
             most = config.rerank_k + len(carried)
             read, unread = candidates[:most], candidates[most:]
-            hits = rerank(question, read, self._score_pairs) + unread
-        best_score = hits[0].rerank if hits else None
+            hits = rerank(question, read, self._score_pairs, config.fused_weight) + unread
+        best_score = best_rerank(hits[: config.top_k])
         return SearchResult(
             hits=tuple(hits[: config.top_k]),
             best_score=best_score,

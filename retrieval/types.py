@@ -112,6 +112,7 @@ class SearchConfig:
     bm25_k: int = 50  # candidates from the lexical index
     rrf_k: int = 60  # constant of reciprocal rank fusion (Cormack et al., SIGIR 2009)
     rerank_k: int = 24  # fused candidates that the cross-encoder reads
+    fused_weight: float = 0.0  # of the fused score beside the cross-encoder's log-odds, in the final order
     top_k: int = 4  # passages returned
     evidence_threshold: float = 0.5  # best rerank score below this: refuse
     own_thresholds: bool = True  # collections' own thresholds, where they have one, go before this one

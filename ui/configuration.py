@@ -16,6 +16,7 @@ class Knob(NamedTuple):
     label: str
     most: int
     explanation: str
+    least: int = 1
 
 
 KNOBS = {
@@ -26,6 +27,12 @@ KNOBS = {
     ),
     "rerank_k": Knob(
         "Read by the cross-encoder", 500, "Fused candidates that are read together with the question."
+    ),
+    "fused_weight": Knob(
+        "Weight of the fused score",
+        1000,
+        "What it counts beside the cross-encoder in the final order; 0: the cross-encoder alone.",
+        0,
     ),
     "top_k": Knob("Passages shown", 50, "Best passages after reranking."),
 }
@@ -67,7 +74,13 @@ def knobs(configurations: Configurations) -> dict[str, float]:
         for field, knob in KNOBS.items():
             value = getattr(start, field)
             chosen[field] = st.number_input(
-                knob.label, 1, knob.most, value, help=knob.explanation, key=f"lab-{name}-{field}", width=170
+                knob.label,
+                knob.least,
+                knob.most,
+                value,
+                help=knob.explanation,
+                key=f"lab-{name}-{field}",
+                width=170,
             )
         chosen["evidence_threshold"] = st.number_input(
             "Evidence threshold",

@@ -22,9 +22,9 @@ def reasons(hit: Hit) -> Iterator[str]:
     if hit.scores.rerank is None:
         yield "the cross-encoder did not read it, so it stands behind all that it read"
     elif hit.ranks.fused is not None:
-        yield f"the cross-encoder moved it {moved(hit.ranks.fused, hit.number)}"
+        yield f"reranking moved it {moved(hit.ranks.fused, hit.number)}"
     else:
-        yield f"the cross-encoder made it number {hit.number}"
+        yield f"reranking made it number {hit.number}"
 
 
 def finders(hit: Hit) -> Iterator[str]:

@@ -12,6 +12,7 @@ class SearchConfig(Read):
     bm25_k: int = 50
     rrf_k: int = 60
     rerank_k: int = 24
+    fused_weight: int = 0
     top_k: int = 5
     evidence_threshold: float = 0.05
 

@@ -47,6 +47,7 @@ class SearchOverrides(RequestModel):
     bm25_k: int | None = Field(default=None, ge=1, le=1000)
     rrf_k: int | None = Field(default=None, ge=1, le=1000)
     rerank_k: int | None = Field(default=None, ge=1, le=500)
+    fused_weight: int | None = Field(default=None, ge=0, le=1000)
     top_k: int | None = Field(default=None, ge=1, le=50)
     evidence_threshold: float | None = Field(default=None, ge=0, le=1)
 

@@ -14,6 +14,7 @@ from app.answers.routing import route
 from app.answers.timing import timed
 from app.answers.types import Draft
 from app.services import GenerateOptions, Services, TextGenerator
+from retrieval.rerank import best_rerank
 from retrieval.types import Hit
 
 
@@ -23,7 +24,7 @@ def pack_prompt(services: Services, draft: Draft, hits: Sequence[Hit]) -> None:
         models, settings = services.models, services.settings
         draft.route = route(
             draft.wanted_generator,
-            hits[0].rerank if hits else None,
+            best_rerank(hits),
             larger_below=settings.larger_below,
             has_larger=models.larger is not None,
             is_overloaded=models.larger is not None and models.larger.is_overloaded(),

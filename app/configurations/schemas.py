@@ -14,6 +14,7 @@ VALUES: dict[str, Any] = {
     "bm25_k": 50,
     "rrf_k": 60,
     "rerank_k": 40,
+    "fused_weight": 100,
     "top_k": 5,
     "evidence_threshold": 0.05,
 }
@@ -35,6 +36,7 @@ class ConfigurationValues(RequestModel):
     bm25_k: int | None = Field(default=None, ge=1, le=1000)
     rrf_k: int | None = Field(default=None, ge=1, le=1000)
     rerank_k: int | None = Field(default=None, ge=1, le=500)
+    fused_weight: int | None = Field(default=None, ge=0, le=1000)
     top_k: int | None = Field(default=None, ge=1, le=50)
     evidence_threshold: float | None = Field(default=None, ge=0, le=1)
 

@@ -33,11 +33,14 @@ def gated(result: SearchResult, own: Mapping[int, float], config: SearchConfig) 
     def threshold(hit: Hit) -> float:
         return own.get(hit.chunk.collection_id, config.evidence_threshold)
 
-    passing = next((hit for hit in scored if (hit.rerank or 0.0) >= threshold(hit)), None)
-    deciding = passing or scored[0]
+    def score(hit: Hit) -> float:
+        return hit.rerank or 0.0
+
+    passing = [hit for hit in scored if score(hit) >= threshold(hit)]
+    deciding = max(passing or scored, key=score)
     return replace(
         result,
         best_score=deciding.rerank,
         threshold=threshold(deciding),
-        enough_evidence=passing is not None,
+        enough_evidence=bool(passing),
     )

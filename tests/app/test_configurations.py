@@ -34,6 +34,7 @@ def test_a_configuration_is_whole_and_used_where_it_is_named(client: TestClient)
         "bm25_k": 50,
         "rrf_k": 60,
         "rerank_k": 24,
+        "fused_weight": 100,
         "top_k": 5,
         "evidence_threshold": 0.9,
         "own_thresholds": False,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from retrieval.index_store import IndexStore
-from retrieval.rerank import rerank
+from retrieval.rerank import best_rerank, rerank
 from retrieval.searcher import Searcher
 from retrieval.types import AccessFilter, Chunk, Hit, IndexChange, IndexEntry, SearchConfig
 from tests.fakes import DIMENSION, hash_encode, overlap_score
@@ -124,3 +125,21 @@ def test_rerank_of_nothing_scores_nothing() -> None:
         raise AssertionError("no pairs to score")
 
     assert rerank("q", [], never) == []
+
+
+def test_the_fused_score_weighs_in_where_the_cross_encoder_is_undecided() -> None:
+    hits = [Hit(chunk(n), None, None, fused, None) for n, fused in ((1, 0.03), (2, 0.01), (3, 0.02))]
+    scores = {TEXTS[1]: 0.5, TEXTS[2]: 0.6, TEXTS[3]: 0.999}
+
+    def score(pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        return np.array([scores[text] for _, text in pairs], dtype=np.float32)
+
+    def order(weight: float, carried: int | None = None) -> list[int]:
+        some = [replace(hit, carried=hit.chunk.chunk_id == carried) for hit in hits]
+        return [hit.chunk.chunk_id for hit in rerank("q", some, score, weight)]
+
+    assert order(0) == [3, 2, 1]
+    assert order(100) == [3, 1, 2]  # 0.02 x 100 outweighs 0.4 of log-odds, and not 6.9
+    assert order(100, carried=2) == [3, 2, 1]  # what the last answer cited stands as the best that was found
+    assert best_rerank(rerank("q", hits, score, 100)) == pytest.approx(0.999)
+    assert best_rerank(hits) is None

@@ -19,6 +19,7 @@ VALUES = {
     "bm25_k": 50,
     "rrf_k": 60,
     "rerank_k": 24,
+    "fused_weight": 100,
     "top_k": 5,
     "evidence_threshold": 0.5,
 }

@@ -37,10 +37,7 @@ def test_the_lab_searches_with_changed_values_says_why_and_saves_them(open_page,
     submit(app, "Search")
 
     assert state.configs == [{"top_k": 9}]  # what was not touched is not sent
-    assert (
-        "Number 3 by meaning made it number 2 of the fused list; the cross-encoder moved it up to 1."
-        in shown(app)
-    )
+    assert "Number 3 by meaning made it number 2 of the fused list; reranking moved it up to 1." in shown(app)
 
     app.text_input(key="lab-name").set_value("more")
     submit(app, "Save")
@@ -62,11 +59,11 @@ def hit(number: int, ranks: Ranks, rerank: float | None, matched: tuple[str, ...
         (
             hit(1, Ranks(dense=3, bm25=1, fused=2), 0.9, ("leave", "days")),
             "Number 3 by meaning and number 1 by words (leave, days) made it number 2 of the fused list; "
-            "the cross-encoder moved it up to 1.",
+            "reranking moved it up to 1.",
         ),
         (
             hit(4, Ranks(bm25=1, fused=1), 0.1),
-            "Number 1 by words made it number 1 of the fused list; the cross-encoder moved it down to 4.",
+            "Number 1 by words made it number 1 of the fused list; reranking moved it down to 4.",
         ),
         (
             hit(30, Ranks(dense=30, fused=30), None),
@@ -75,7 +72,7 @@ def hit(number: int, ranks: Ranks, rerank: float | None, matched: tuple[str, ...
         ),
         (
             hit(2, Ranks(), 0.4),
-            "No search found it; the last answer cited it; the cross-encoder made it number 2.",
+            "No search found it; the last answer cited it; reranking made it number 2.",
         ),
     ],
 )
