@@ -24,7 +24,9 @@ enough to answer.
 - Initialised from `{initialised_from}`; licence of these weights: {licence}.
 - Made by `{command}` in {minutes} minutes on {machine}: {steps} steps, {pairs} pairs.
 - Question sets: SQuAD 1.1 (13 articles), QED / Natural Questions, SelQA, FairytaleQA, COVID-QA,
-  MedQuAD; whole documents were held out for `dev` (stopping and calibration) and `test`.
+  MedQuAD, and sentences that look for the passages they were taken from; negatives are those of BM25, and
+  with `mined_negatives` the encoder's. Whole documents were held out for `dev` (stopping and calibration)
+  and `test`.
 
 | documents | questions | nDCG@10, BM25 | nDCG@10, reranked | refused: answer present | answer absent |
 |---|---|---|---|---|---|
