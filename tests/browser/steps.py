@@ -47,3 +47,8 @@ def expect_page_picture(page: Page, page_number: int) -> None:
 def expect_refusal(page: Page) -> None:
     heading = page.get_by_role("heading", name="Your documents don't say")
     expect(heading).to_be_visible(timeout=MODEL_MS)
+
+
+def expect_drawn(page: Page) -> None:
+    """The script behind the page is at rest: Streamlit can lose a click that comes while it redraws."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")

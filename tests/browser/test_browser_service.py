@@ -18,7 +18,14 @@ from app.services import assemble_services
 from app.settings import Settings, load_settings
 from tests.browser.conftest import ROOT, StartUi
 from tests.browser.contrast import expect_contrast
-from tests.browser.steps import ask, expect_page_picture, expect_refusal, footnote, upload_until_ready
+from tests.browser.steps import (
+    ask,
+    expect_drawn,
+    expect_page_picture,
+    expect_refusal,
+    footnote,
+    upload_until_ready,
+)
 from tests.fakes import EchoGenerator, fake_models
 from tests.ui.serving import serve
 
@@ -101,7 +108,7 @@ def test_a_set_is_written_run_twice_and_compared(page: Page, ui_url: str) -> Non
 
     for number in (1, 2):
         page.get_by_role("tab", name="Runs").click()
-        expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)  # drawn whole: no click is lost
+        expect_drawn(page)
         page.get_by_role("button", name="Start", exact=True).click()
         finished = page.get_by_role("combobox", name="Finished runs")
         expect(finished).to_have_value(re.compile(rf"^{number}: answers, Handbook"))

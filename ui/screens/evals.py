@@ -46,7 +46,12 @@ def show_runs(client: Client, sets: Sequence[EvalSet], runs: Sequence[EvalRun]) 
     closed = [run for run in runs if not run.is_open]
     if closed:
         by_id = {run.id: run for run in closed}
-        chosen = st.selectbox("Finished runs", by_id, format_func=lambda id_: title(by_id[id_]))
+        chosen = st.selectbox(
+            "Finished runs",
+            by_id,
+            format_func=lambda id_: title(by_id[id_]),
+            key=f"finished-{closed[0].id}",  # a run that has just finished is the one that is shown
+        )
         show_run(client, by_id[chosen])
     elif sets:
         st.caption("No run has finished yet.")
