@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 
+from model.device import choose_device
 from model.embedder import Embedder
 from model.train.data import Corpus, Question
 
@@ -20,7 +21,7 @@ _QUESTIONS = 1024  # compared with all passages at a time
 def with_mined_negatives(corpus: Corpus, embedder: Embedder, count: int) -> Corpus:
     """The corpus with up to `count` more negatives for every training question, from training passages."""
     pool = corpus.passages_of("train")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device()
     passages = torch.from_numpy(embedder.encode([corpus.passages[index].text for index in pool])).to(device)
     place = {index: at for at, index in enumerate(pool)}
     asked = [at for at, question in enumerate(corpus.questions) if corpus.split_of(question) == "train"]
