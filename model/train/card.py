@@ -1,4 +1,4 @@
-"""The result card next to trained weights: `card.json` for programs, `README.md` for people."""
+"""The result card next to trained weights: `card.json` for programs, `README.md` and a curve for people."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from model.registry import RERANKER_FILE, sha256_of
+from model.train.curve import loss_curve
 from model.train.data import FILES
 from model.train.loop import Progress
 from model.train.options import machine
@@ -34,6 +35,9 @@ enough to answer.
 
 Candidates are the {candidates} best BM25 passages of at most 200 tokens; the gate columns compare the best
 score among them with 0.5. The head's four weights and the calibration were fitted on `dev`: read `test`.
+
+![loss and development nDCG@10](curve.svg)
+
 `card.json` holds the recipe and the checksums of data and weights.
 """
 
@@ -47,7 +51,7 @@ def write_card(
     results: dict[str, Any],
     encoder_name: str,
 ) -> None:
-    """Write both files into `out`; `results` maps a split to its measured figures."""
+    """Write the three files into `out`; `results` maps a split to its measured figures."""
     card = {
         "model": "footnote-reranker",
         "licence": LICENCE,
@@ -63,6 +67,8 @@ def write_card(
         "results": results,
     }
     (out / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    curve = loss_curve(progress.losses, progress.qualities, quality_name="development nDCG@10")
+    (out / "curve.svg").write_text(curve, encoding="utf-8")
     rows = "\n".join(_row(split, results[split]) for split in ("dev", "test"))
     text = _README.format(rows=rows, candidates=recipe.candidates, **card)
     (out / "README.md").write_text(text, encoding="utf-8")
