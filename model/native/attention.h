@@ -1,7 +1,7 @@
 // Attention over cached keys and values, span by span, with the online softmax of flash attention (Dao et al. 2022).
 //
-// Two ways: `attend_span` lets one query read a span where it lies; a `QueryTile` of eight queries reads spans that
-// were packed once for all of them. Both multiply bfloat16 where the processor can, with sums in float32.
+// Two ways: `attend_span` lets one query read a span where it lies; a `QueryTile` of sixteen queries reads spans
+// that were packed once for all of them. Both multiply bfloat16 where the processor can, with sums in float32.
 #pragma once
 
 #include <immintrin.h>
@@ -204,15 +204,15 @@ class PackedSpans {
     std::vector<uint32_t> keys_, values_;
 };
 
-// scores [8, 32], rows `stride` apart, of keys [D / 2, SPAN] from the given one on; queries [D / 2, 8], pairs of columns.
+// scores [8, 32], rows `stride` apart, of queries [8, D / 2] and keys [D / 2, SPAN] from the given one on.
 inline void score_tile(const uint32_t* queries, const uint32_t* keys, int64_t width, float* scores, int64_t stride) {
     __m512 low[TILE_ROWS], high[TILE_ROWS];
     for (int q = 0; q < TILE_ROWS; ++q) low[q] = high[q] = _mm512_setzero_ps();
-    for (int64_t i = 0; i < width / 2; ++i, keys += SPAN, queries += TILE_ROWS) {
+    for (int64_t i = 0; i < width / 2; ++i, keys += SPAN) {
         const __m512bh a = pairs(keys), b = pairs(keys + 16);
 #pragma GCC unroll 8
         for (int q = 0; q < TILE_ROWS; ++q) {
-            const __m512bh each = pair_everywhere(int32_t(queries[q]));
+            const __m512bh each = pair_everywhere(int32_t(queries[q * width / 2 + i]));
             low[q] = _mm512_dpbf16_ps(low[q], a, each);
             high[q] = _mm512_dpbf16_ps(high[q], b, each);
         }
@@ -223,10 +223,12 @@ inline void score_tile(const uint32_t* queries, const uint32_t* keys, int64_t wi
     }
 }
 
-// 32 columns of the values [pairs of keys, D] added to the sums of eight rows under their weights.
-inline void gather_tile(const uint32_t* values, int64_t width, const int32_t* weights, int64_t stride,
-                        int64_t key_pairs, __m512* low, __m512* high) {
-    for (int64_t s = 0; s < key_pairs; ++s, values += width) {
+// 32 columns of the values [SPAN / 2, D] added to eight rows of out, D apart, under their weights, `stride` apart.
+inline void gather_tile(const uint32_t* values, int64_t width, const int32_t* weights, int64_t stride, float* out) {
+    __m512 low[TILE_ROWS], high[TILE_ROWS];
+    for (int q = 0; q < TILE_ROWS; ++q)
+        low[q] = _mm512_loadu_ps(out + q * width), high[q] = _mm512_loadu_ps(out + q * width + 16);
+    for (int64_t s = 0; s < SPAN / 2; ++s, values += width) {
         const __m512bh a = pairs(values), b = pairs(values + 16);
 #pragma GCC unroll 8
         for (int q = 0; q < TILE_ROWS; ++q) {
@@ -235,44 +237,76 @@ inline void gather_tile(const uint32_t* values, int64_t width, const int32_t* we
             high[q] = _mm512_dpbf16_ps(high[q], b, weight);
         }
     }
+    for (int q = 0; q < TILE_ROWS; ++q)
+        _mm512_storeu_ps(out + q * width, low[q]), _mm512_storeu_ps(out + q * width + 16, high[q]);
 }
 
-// Eight queries over a whole text of their own: all scores, one softmax, then the values.
+// Sixteen queries of which `count` are real, and what they have gathered so far: by the matrix unit or eight at a time.
+class QueryBlock {
+   public:
+    explicit QueryBlock(int64_t width) : width_(width), queries_(width / 2 * BLOCK_ROWS), out_(width * BLOCK_ROWS) {}
+
+    void load(int64_t q, const float* query) {
+        for (int64_t i = 0; i < width_; i += 2)
+            queries_[(q * width_ + i) / 2] = as_bfloat16(query[i]) | uint32_t(as_bfloat16(query[i + 1])) << 16;
+    }
+    void clear() { std::fill(out_.begin(), out_.end(), 0.0f); }
+    float* out(int64_t q) { return out_.data() + q * width_; }
+
+    // scores [16, SPAN], rows `stride` apart, of keys [D / 2, SPAN].
+    void score(const uint32_t* keys, int64_t count, float* scores, int64_t stride) const {
+#ifdef __AMX_BF16__
+        if (tiles_in_use.load(std::memory_order_relaxed))
+            return score_in_tiles(queries_.data(), keys, width_, scores, stride);
+#endif
+        for (int64_t q = 0; q < count; q += TILE_ROWS)
+            for (int64_t half = 0; half < SPAN; half += 32)
+                score_tile(&queries_[q * width_ / 2], keys + half, width_, scores + q * stride + half, stride);
+    }
+    // Values [SPAN / 2, D] under weights [16, SPAN / 2], rows `stride` apart.
+    void gather(const uint32_t* values, int64_t count, const int32_t* weights, int64_t stride) {
+#ifdef __AMX_BF16__
+        if (tiles_in_use.load(std::memory_order_relaxed))
+            return gather_in_tiles(values, width_, weights, stride, out_.data());
+#endif
+        for (int64_t q = 0; q < count; q += TILE_ROWS)
+            for (int64_t i = 0; i < width_; i += 32)
+                gather_tile(values + i, width_, weights + q * stride, stride, out(q) + i);
+    }
+
+   private:
+    int64_t width_;
+    std::vector<uint32_t> queries_;  // [16, D / 2] pairs of columns
+    std::vector<float> out_;         // [16, D]
+};
+
+// Up to sixteen queries over a whole text of their own: all scores, one softmax, then the values.
 class TextTile {
    public:
-    explicit TextTile(int64_t width) : width_(width), queries_(width / 2 * TILE_ROWS), out_(width * TILE_ROWS) {}
+    explicit TextTile(int64_t width) : width_(width), block_(width) {}
 
     // `count` queries [D], `stride` apart; the others stay whatever they were.
     void load(const float* queries, int64_t count, int64_t stride) {
-        for (int64_t q = 0; q < count; ++q)
-            for (int64_t i = 0; i < width_; i += 2)
-                queries_[i / 2 * TILE_ROWS + q] = as_bfloat16(queries[q * stride + i]) |
-                                                  uint32_t(as_bfloat16(queries[q * stride + i + 1])) << 16;
+        count_ = count;
+        for (int64_t q = 0; q < count; ++q) block_.load(q, queries + q * stride);
     }
     void attend(const PackedSpans& spans, int64_t keys) {
         const int64_t padded = (keys + SPAN - 1) / SPAN * SPAN;
-        if (int64_t(scores_.size()) < TILE_ROWS * padded / 16)
-            scores_.resize(TILE_ROWS * padded / 16), weights_.resize(TILE_ROWS * padded / 2);
+        if (int64_t(scores_.size()) < BLOCK_ROWS * padded / 16)
+            scores_.resize(BLOCK_ROWS * padded / 16), weights_.resize(BLOCK_ROWS * padded / 2);
         float* scores = reinterpret_cast<float*>(scores_.data());
-        for (int64_t at = 0; at < keys; at += 32)
-            score_tile(queries_.data(), spans.keys(at / SPAN, 0) + at % SPAN, width_, scores + at, padded);
-        float totals[TILE_ROWS];
-        for (int q = 0; q < TILE_ROWS; ++q)
+        for (int64_t at = 0; at < keys; at += SPAN)
+            block_.score(spans.keys(at / SPAN, 0), count_, scores + at, padded);
+        float totals[BLOCK_ROWS];
+        for (int64_t q = 0; q < count_; ++q)
             totals[q] = soften(scores + q * padded, keys, padded, weights_.data() + q * padded / 2);
-        for (int64_t i = 0; i < width_; i += 32) {
-            __m512 low[TILE_ROWS], high[TILE_ROWS];
-            for (int q = 0; q < TILE_ROWS; ++q) low[q] = high[q] = _mm512_setzero_ps();
-            for (int64_t span = 0; span * SPAN < keys; ++span)
-                gather_tile(spans.values(span, 0) + i, width_, weights_.data() + span * SPAN / 2, padded / 2,
-                            std::min<int64_t>(SPAN, keys - span * SPAN + 1) / 2, low, high);
-            for (int q = 0; q < TILE_ROWS; ++q) {
-                const __m512 share = _mm512_set1_ps(1.0f / totals[q]);
-                _mm512_storeu_ps(&out_[q * width_ + i], _mm512_mul_ps(low[q], share));
-                _mm512_storeu_ps(&out_[q * width_ + i + 16], _mm512_mul_ps(high[q], share));
-            }
-        }
+        block_.clear();
+        for (int64_t at = 0; at < keys; at += SPAN)
+            block_.gather(spans.values(at / SPAN, 0), count_, weights_.data() + at / 2, padded / 2);
+        for (int64_t q = 0; q < count_; ++q)
+            for (int64_t i = 0; i < width_; ++i) block_.out(q)[i] /= totals[q];
     }
-    const float* result(int64_t q) const { return out_.data() + q * width_; }
+    const float* result(int64_t q) { return block_.out(q); }
 
    private:
     struct alignas(64) Lane {
@@ -292,84 +326,68 @@ class TextTile {
         }
         return _mm512_reduce_add_ps(total);
     }
-    int64_t width_;
-    std::vector<uint32_t> queries_;  // [D / 2, 8] pairs of columns
-    std::vector<float> out_;         // [8, D]
-    std::vector<Lane> scores_;       // [8, keys]
-    std::vector<int32_t> weights_;   // [8, keys / 2]
+    int64_t width_, count_ = 0;
+    QueryBlock block_;
+    std::vector<Lane> scores_;      // [16, keys]
+    std::vector<int32_t> weights_;  // [16, keys / 2]
 };
 
-// Up to eight queries of one sequence that share a key head.
+// Up to sixteen queries of one sequence that share a key head.
 class QueryTile {
    public:
-    explicit QueryTile(int64_t width) : width_(width), queries_(width / 2 * TILE_ROWS), out_(width * TILE_ROWS) {}
+    explicit QueryTile(int64_t width) : width_(width), block_(width) {}
 
     void begin() {
         count_ = 0;
-        std::fill(queries_.begin(), queries_.end(), 0);
-        std::fill(out_.begin(), out_.end(), 0.0f);
+        block_.clear();
     }
     // Sees `last - first` keys from `first` on.
     void add(const float* query, int64_t first, int64_t last) {
-        for (int64_t i = 0; i < width_; i += 2)
-            queries_[i / 2 * TILE_ROWS + count_] = as_bfloat16(query[i]) | uint32_t(as_bfloat16(query[i + 1])) << 16;
-        seen_[count_] = {out_.data() + count_ * width_};
+        block_.load(count_, query);
+        seen_[count_] = {block_.out(count_)};
         first_[count_] = first, last_[count_++] = last;
     }
     int64_t first() const { return *std::min_element(first_, first_ + count_); }
     int64_t last() const { return *std::max_element(last_, last_ + count_); }
 
     void attend(int64_t span, const uint32_t* keys, const uint32_t* values) {
-        alignas(64) float scores[TILE_ROWS * SPAN];
-        alignas(64) int32_t weights[TILE_ROWS * SPAN / 2];
-        for (int half = 0; half < SPAN; half += 32)
-            score_tile(queries_.data(), keys + half, width_, scores + half, SPAN);
-        float kept[TILE_ROWS] = {};
+        alignas(64) float scores[BLOCK_ROWS * SPAN];
+        alignas(64) int32_t weights[BLOCK_ROWS * SPAN / 2];
+        block_.score(keys, count_, scores, SPAN);
         for (int q = 0; q < count_; ++q) {
-            const int64_t from = std::max<int64_t>(0, first_[q] - span * SPAN);
-            const int64_t to = std::clamp<int64_t>(last_[q] - span * SPAN, 0, SPAN);
-            float* row = scores + q * SPAN;
-            if (from < to) {
-                kept[q] = weigh(row, from, to - from, seen_[q]);
-            } else {
-                kept[q] = 1.0f;
-                std::fill(row, row + SPAN, 0.0f);
-            }
-            for (int part = 0; part < 2; ++part)
+            weigh_row(span, q, scores + q * SPAN);
+            for (int part = 0; part < 2; ++part) {
+                const float* row = scores + q * SPAN + 32 * part;
                 _mm512_store_si512(weights + q * SPAN / 2 + 16 * part,
-                                   reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(
-                                       _mm512_load_ps(row + 32 * part + 16), _mm512_load_ps(row + 32 * part))));
+                                   reinterpret_cast<__m512i>(
+                                       _mm512_cvtne2ps_pbh(_mm512_load_ps(row + 16), _mm512_load_ps(row))));
+            }
         }
-        for (int64_t i = 0; i < width_; i += 32) gather(values + i, weights, kept, out_.data() + i);
+        block_.gather(values, count_, weights, SPAN / 2);
     }
     // The weighted mean of values [D] of one query.
     const float* result(int q) {
-        float* values = out_.data() + q * width_;
+        float* values = block_.out(q);
         for (int64_t i = 0; i < width_; ++i) values[i] /= seen_[q].total;
         return values;
     }
 
    private:
-    // out [8, D]: 32 columns of the values [SPAN / 2, D] added under their weights.
-    void gather(const uint32_t* values, const int32_t* weights, const float* kept, float* out) const {
-        __m512 low[TILE_ROWS], high[TILE_ROWS];
-        for (int q = 0; q < TILE_ROWS; ++q) {
-            low[q] = _mm512_mul_ps(_mm512_loadu_ps(out + q * width_), _mm512_set1_ps(kept[q]));
-            high[q] = _mm512_mul_ps(_mm512_loadu_ps(out + q * width_ + 16), _mm512_set1_ps(kept[q]));
-        }
-        gather_tile(values, width_, weights, SPAN / 2, SPAN / 2, low, high);
-        for (int q = 0; q < TILE_ROWS; ++q) {
-            _mm512_storeu_ps(out + q * width_, low[q]);
-            _mm512_storeu_ps(out + q * width_ + 16, high[q]);
-        }
+    // Scores become weights, zero for keys that the query does not see; what it has gathered shrinks accordingly.
+    void weigh_row(int64_t span, int q, float* row) {
+        const int64_t from = std::max<int64_t>(0, first_[q] - span * SPAN);
+        const int64_t to = std::clamp<int64_t>(last_[q] - span * SPAN, 0, SPAN);
+        if (from >= to) return std::fill(row, row + SPAN, 0.0f);
+        const float kept = weigh(row, from, to - from, seen_[q]);
+        if (kept == 1.0f) return;
+        for (int64_t i = 0; i < width_; ++i) block_.out(q)[i] *= kept;
     }
 
     int64_t width_;
     int count_ = 0;
-    std::vector<uint32_t> queries_;  // [D / 2, 8] pairs of columns
-    std::vector<float> out_;         // [8, D]
-    Seen seen_[TILE_ROWS];
-    int64_t first_[TILE_ROWS], last_[TILE_ROWS];
+    QueryBlock block_;
+    Seen seen_[BLOCK_ROWS];
+    int64_t first_[BLOCK_ROWS], last_[BLOCK_ROWS];
 };
 
 #endif

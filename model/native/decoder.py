@@ -75,7 +75,7 @@ class _CRow(ctypes.Structure):
 class NativeDecoder:
     """Hidden states and logits of new tokens, from weights in 8 bits.
 
-    Weights and activations are rounded in groups of 32 (as llama.cpp's Q8_0), everything between the
+    Weights and activations are rounded in groups of 64, everything between the
     products is float32, attention multiplies bfloat16 where the cache holds it. The weights are copied once;
     the decoder that they come from stays as it is.
     """
@@ -241,7 +241,7 @@ def _check(decoder: Decoder) -> None:
         each for each in decoder.modules() if isinstance(each, nn.Linear)
     ]
     if not all(fits(*each.weight.shape) for each in (*linears, decoder.embedding)):
-        raise NativeUnavailable("a matrix does not divide into panels of 16 outputs and 32 inputs")
+        raise NativeUnavailable("a matrix does not divide into panels of 16 outputs and 64 inputs")
     if BLOCK_TOKENS != 64:
         raise NativeUnavailable("the native step is written for cache blocks of 64 tokens")
 

@@ -1,7 +1,7 @@
 // New tokens through a whole decoder in one call: a few to decode, or a part of a prompt.
 //
 // Eager torch spends half of a decode step on the overhead of some two hundred small calls, and reads weights in
-// bfloat16. Here weights are 8-bit codes with one scale for 32 inputs, activations are rounded the same way
+// bfloat16. Here weights are 8-bit codes with one scale for 64 inputs, activations are rounded the same way
 // row by row (products are exact integers then, summed by VNNI instructions, at twice the rate of bfloat16), and
 // threads meet at a few barriers a layer.
 //
@@ -150,27 +150,31 @@ class Step {
     void mlp(Thread& t, const Layer& layer) {
         round_normed(t, layer.mlp_norm);
         const Part own = part_of(m_.mlp_width, GROUP, t.index, team_.size());
-        for (int64_t at = own.first; at < own.last; at += GROUP)
-            for (int64_t tile = 0; tile < tiles_of(count_); ++tile) open_gates(layer, t.normed, at, tile);
+        Panels gates(count_), ups(count_);
+        for (int64_t at = own.first; at < own.last; at += GROUP) {
+            gates.take(layer.gate_up, at / PANEL, GROUP / PANEL);
+            ups.take(layer.gate_up, (m_.mlp_width + at) / PANEL, GROUP / PANEL);
+            for (int64_t block = 0; block < blocks_of(count_); ++block) open_gates(gates, ups, t.normed, at, block);
+        }
         team_.barrier();
         product(layer.down, inner_, count_, panels(layer.down, t.index), wide_.data());
         team_.barrier();
         add(t, layer.after_mlp);
     }
 
-    // GROUP columns of the MLP's inside for one tile of rows.
-    void open_gates(const Layer& layer, const Codes& x, int64_t at, int64_t tile) {
-        const int64_t count = std::min<int64_t>(TILE_ROWS, count_ - tile * TILE_ROWS);
-        alignas(64) float gate[TILE_ROWS * GROUP], up[TILE_ROWS * GROUP];
+    // GROUP columns of the MLP's inside for one block of rows.
+    void open_gates(const Panels& gates, const Panels& ups, const Codes& x, int64_t at, int64_t block) {
+        const int64_t first = block * BLOCK_ROWS, count = std::min<int64_t>(BLOCK_ROWS, count_ - first);
+        alignas(64) float gate[BLOCK_ROWS * GROUP], up[BLOCK_ROWS * GROUP];
         for (int64_t half = 0; half < GROUP; half += PANEL) {
-            panel_of(layer.gate_up, (at + half) / PANEL, x, tile, count, gate + half, GROUP);
-            panel_of(layer.gate_up, (m_.mlp_width + at + half) / PANEL, x, tile, count, up + half, GROUP);
+            gates.multiply((at + half) / PANEL, x, block, count, gate + half, GROUP);
+            ups.multiply((m_.mlp_width + at + half) / PANEL, x, block, count, up + half, GROUP);
         }
         for (int64_t i = 0; i < count * GROUP; i += 16) {
             const __m512 open = activate16(_mm512_load_ps(gate + i), m_.silu);
             _mm512_store_ps(gate + i, _mm512_mul_ps(open, _mm512_load_ps(up + i)));
         }
-        for (int64_t r = 0; r < count; ++r) inner_.round(tile * TILE_ROWS + r, at, at + GROUP, gate + r * GROUP);
+        for (int64_t r = 0; r < count; ++r) inner_.round(first + r, at, at + GROUP, gate + r * GROUP);
     }
 
     // Norms, turns and stores one row's heads: queries back into qkv_, keys and values into the cache.
@@ -206,7 +210,7 @@ class Step {
         return layer.window ? std::max<int64_t>(0, rows_[r].position + 1 - layer.window) : 0;
     }
 
-    // A prompt's rows: spans are packed once, then every thread takes every so many-th tile of eight queries.
+    // A prompt's rows: spans are packed once, then every thread takes every so many-th tile of queries.
     void attend_packed([[maybe_unused]] Thread& t, [[maybe_unused]] int64_t number) {
 #ifdef __AVX512BF16__
         const Layer& layer = m_.layer[number];
@@ -218,9 +222,9 @@ class Step {
             spans_.pack(span, slot<uint16_t>(cache_.keys, number, 0, span * SPAN),
                         slot<uint16_t>(cache_.values, number, 0, span * SPAN));
         team_.barrier();
-        // The heads of a group side by side as far as they fit, then rows: eight queries that see the same spans.
-        const int64_t group = m_.heads / m_.key_heads, heads = std::min<int64_t>(group, TILE_ROWS);
-        const int64_t high = TILE_ROWS / heads, parts = (group + heads - 1) / heads;
+        // The heads of a group side by side as far as they fit, then rows: queries that see the same spans.
+        const int64_t group = m_.heads / m_.key_heads, heads = std::min<int64_t>(group, BLOCK_ROWS);
+        const int64_t high = BLOCK_ROWS / heads, parts = (group + heads - 1) / heads;
         const int64_t strips = (count_ + high - 1) / high;
         QueryTile tile(m_.head_width);
         for (int64_t task = t.index; task < strips * m_.key_heads * parts; task += team_.size()) {

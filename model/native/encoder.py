@@ -107,7 +107,7 @@ def _check(encoder: Encoder) -> None:
         raise NativeUnavailable(f"widths of {config} do not divide by {_HEAD_COLUMNS}")
     linears = [each for each in encoder.blocks.modules() if isinstance(each, nn.Linear)]
     if not all(fits(*each.weight.shape) for each in linears):
-        raise NativeUnavailable("a matrix does not divide into panels of 16 outputs and 32 inputs")
+        raise NativeUnavailable("a matrix does not divide into panels of 16 outputs and 64 inputs")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 // Texts through the blocks of an encoder (BERT: norms behind the sums, GELU, everything sees everything) in one call.
 //
-// Products as in the decoder's step: 8-bit codes of weights and of rows, each in groups of 32. Attention takes every
-// text and head as a task: keys and values are packed as bfloat16 once, and tiles of eight queries read them.
+// Products as in the decoder's step: 8-bit codes of weights and of rows, each in groups of 64. Attention takes every
+// text and head as a task: keys and values are packed as bfloat16 once, and tiles of sixteen queries read them.
 
 #include <algorithm>
 #include <cstdint>
@@ -50,6 +50,7 @@ class Texts {
             const EncoderLayer& layer = m_.layer[number];
             multiply(index, layer.qkv, outer_, qkv_.data());
             attend(index);
+            round(own, sums_.data(), seen_);
             multiply(index, layer.attention_out, seen_, sums_.data());
             add(own, x, layer.attention_weight, layer.attention_bias);
             round(own, x, outer_);
@@ -79,7 +80,7 @@ class Texts {
         }
     }
 
-    // Every thread takes every so many-th head of every text; queries carry their scale already.
+    // Every thread takes every so many-th head of every text; queries carry their scale already. Into sums_ [rows, C].
     void attend(int index) {
         const int64_t width = m_.width / m_.heads, stride = 3 * m_.width;
         PackedSpans spans(width);
@@ -89,31 +90,33 @@ class Texts {
             const int64_t column = task % m_.heads * width;
             const float* heads = &qkv_[start * stride + column];
             spans.pack_text(heads + m_.width, heads + 2 * m_.width, count, stride);
-            for (int64_t row = 0; row < count; row += TILE_ROWS) {
-                const int64_t last = std::min<int64_t>(row + TILE_ROWS, count);
+            for (int64_t row = 0; row < count; row += BLOCK_ROWS) {
+                const int64_t last = std::min<int64_t>(row + BLOCK_ROWS, count);
                 tile.load(heads + row * stride, last - row, stride);
                 tile.attend(spans, count);
                 for (int64_t r = row; r < last; ++r)
-                    seen_.round(start + r, column, column + width, tile.result(r - row));
+                    std::copy_n(tile.result(r - row), width, &sums_[(start + r) * m_.width + column]);
             }
         }
         team_.barrier();
     }
 
-    // The MLP's inside: products and GELU, GROUP columns of a tile of rows at a time.
+    // The MLP's inside: products and GELU, GROUP columns of a block of rows at a time.
     void open(int index, const Matrix& matrix) {
         const Part own = part_of(m_.mlp_width, GROUP, index, team_.size());
-        alignas(64) float values[TILE_ROWS * GROUP];
-        for (int64_t at = own.first; at < own.last; at += GROUP)
-            for (int64_t tile = 0; tile < tiles_of(rows_); ++tile) {
-                const int64_t count = std::min<int64_t>(TILE_ROWS, rows_ - tile * TILE_ROWS);
+        alignas(64) float values[BLOCK_ROWS * GROUP];
+        Panels panels(rows_);
+        for (int64_t at = own.first; at < own.last; at += GROUP) {
+            panels.take(matrix, at / PANEL, GROUP / PANEL);
+            for (int64_t block = 0; block < blocks_of(rows_); ++block) {
+                const int64_t first = block * BLOCK_ROWS, count = std::min<int64_t>(BLOCK_ROWS, rows_ - first);
                 for (int64_t half = 0; half < GROUP; half += PANEL)
-                    panel_of(matrix, (at + half) / PANEL, outer_, tile, count, values + half, GROUP);
+                    panels.multiply((at + half) / PANEL, outer_, block, count, values + half, GROUP);
                 for (int64_t i = 0; i < count * GROUP; i += 16)
                     _mm512_store_ps(values + i, gelu16(_mm512_load_ps(values + i)));
-                for (int64_t r = 0; r < count; ++r)
-                    inner_.round(tile * TILE_ROWS + r, at, at + GROUP, values + r * GROUP);
+                for (int64_t r = 0; r < count; ++r) inner_.round(first + r, at, at + GROUP, values + r * GROUP);
             }
+        }
         team_.barrier();
     }
 

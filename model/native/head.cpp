@@ -27,13 +27,11 @@ std::vector<float> energies(const Codes& x, int64_t rows) {
     std::vector<float> sums(x.scales.size());
     for (int64_t row = 0; row < rows; ++row)
         for (int64_t group = 0; group < x.inputs / GROUP; ++group) {
-            const int64_t at = x.at(row, group), lane = at % TILE_ROWS;
+            const int64_t at = x.at(row, group);
+            int8_t codes[GROUP];
+            std::memcpy(codes, &x.groups[at], GROUP);
             int32_t sum = 0;
-            for (int quad = 0; quad < QUADS; ++quad) {
-                int8_t four[4];
-                std::memcpy(four, &x.quads[(at - lane) * QUADS + quad * TILE_ROWS + lane], 4);
-                for (const int32_t code : four) sum += code * code;
-            }
+            for (const int32_t code : codes) sum += code * code;
             sums[at] = float(sum) * x.scales[at] * x.scales[at];
         }
     return sums;
@@ -41,13 +39,13 @@ std::vector<float> energies(const Codes& x, int64_t rows) {
 
 // Scores of one panel from codes 0..15 around 8, two in a byte, and the variance of their errors.
 template <int ROWS>
-void estimate_panel(const Matrix& m, int64_t panel, const Codes& x, const std::vector<float>& energy, int64_t tile,
+void estimate_panel(const Matrix& m, int64_t panel, const Codes& x, const std::vector<float>& energy, int64_t row,
                     float* scores, float* variances) {
     const int64_t groups = m.inputs / GROUP;
     const uint8_t* codes = m.codes + panel * PANEL * m.inputs / 2;
     const uint16_t* scales = m.scales + panel * PANEL * groups;
-    const int64_t begin = tile * groups * TILE_ROWS;  // of the tile's scales
-    const int32_t* quads = x.quads.data() + begin * QUADS;
+    const int64_t begin = x.at(row, 0);
+    const int32_t* quads = x.quads(row);
     const float *steps = x.scales.data() + begin, *squares = energy.data() + begin;
     const int32_t* offsets = x.offsets.data() + begin;
     const __m512i low_nibbles = _mm512_set1_epi8(0x0f);
@@ -60,11 +58,10 @@ void estimate_panel(const Matrix& m, int64_t panel, const Codes& x, const std::v
             const __m512i both = _mm512_loadu_si512(codes + pair * 64);
             const __m512i low = _mm512_and_si512(both, low_nibbles);
             const __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), low_nibbles);
-            const int32_t *first = quads + 2 * pair * TILE_ROWS, *second = first + TILE_ROWS;
 #pragma GCC unroll 8
             for (int r = 0; r < ROWS; ++r) {
-                dots[r] = _mm512_dpbusd_epi32(dots[r], low, _mm512_set1_epi32(first[r]));
-                dots[r] = _mm512_dpbusd_epi32(dots[r], high, _mm512_set1_epi32(second[r]));
+                dots[r] = _mm512_dpbusd_epi32(dots[r], low, _mm512_set1_epi32(quads[r * QUADS + 2 * pair]));
+                dots[r] = _mm512_dpbusd_epi32(dots[r], high, _mm512_set1_epi32(quads[r * QUADS + 2 * pair + 1]));
             }
         }
         const __m512 scale = _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(scales)));
@@ -75,7 +72,7 @@ void estimate_panel(const Matrix& m, int64_t panel, const Codes& x, const std::v
             sums[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[r]), step, sums[r]);
             spreads[r] = _mm512_fmadd_ps(squared, _mm512_set1_ps(squares[r]), spreads[r]);
         }
-        quads += QUADS * TILE_ROWS, steps += TILE_ROWS, squares += TILE_ROWS, offsets += TILE_ROWS;
+        quads += QUADS * BLOCK_ROWS, steps += BLOCK_ROWS, squares += BLOCK_ROWS, offsets += BLOCK_ROWS;
     }
     for (int r = 0; r < ROWS; ++r) {
         _mm512_storeu_ps(scores + r * m.outputs, sums[r]);
@@ -98,7 +95,7 @@ void estimate(int index, const Matrix& m, Part panels, const Codes& x, const std
         for (int64_t row = 0; row < rows; row += TILE_ROWS) {
             const int64_t count = std::min<int64_t>(TILE_ROWS, rows - row);
             float* to = scores + row * m.outputs + panel * PANEL;
-            ESTIMATES[count - 1](m, panel, x, energy, row / TILE_ROWS, to, variances);
+            ESTIMATES[count - 1](m, panel, x, energy, row, to, variances);
             for (int64_t r = 0; r < count; ++r) {
                 const __m512 score = _mm512_loadu_ps(to + r * m.outputs);
                 const __m512 spread =

@@ -49,7 +49,17 @@ def _open(path: Path) -> ctypes.CDLL:
         raise NativeUnavailable(f"{path} cannot be loaded: {error}") from error
     library.footnote_team.restype = ctypes.c_void_p
     library.footnote_encode.restype = ctypes.c_bool
+    library.footnote_tiles.restype = ctypes.c_bool
+    use_tiles(library)
     return library
+
+
+def use_tiles(library: ctypes.CDLL, wanted: bool = True) -> bool:
+    """Let the steps use the processor's matrix unit (AMX), or not; whether they do from now on.
+
+    Products are the same to the last bit either way; attention adds in another order.
+    """
+    return bool(library.footnote_tiles(ctypes.c_bool(wanted)))
 
 
 def _built(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-GROUP = 32  # inputs that share a scale
+GROUP = 64  # inputs that share a scale
 PANEL = 16  # outputs side by side
 _QUAD = 4  # inputs in one 32-bit lane
 _CHUNK_ROWS = 16_384  # bounds the float32 copy of a large matrix while it is packed
@@ -35,9 +35,9 @@ class PackedMatrix:
     """A weight [N, K] in codes around a middle, and what one step of them is worth."""
 
     codes: (
-        Tensor  # uint8 [N / 16, K / 32, 8 or 4, 16, 4]: four bytes of an output; two inputs a byte in 4 bits
+        Tensor  # uint8 [N / 16, K / 64, 16 or 8, 16, 4]: four bytes of an output; two inputs a byte in 4 bits
     )
-    scales: Tensor  # float16 [N / 16, K / 32, 16]
+    scales: Tensor  # float16 [N / 16, K / 64, 16]
     bias: Tensor | None  # float32 [N]
     bits: int
 

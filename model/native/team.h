@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include "tiles.h"
+
 namespace footnote {
 
 class Team {
@@ -32,7 +34,7 @@ class Team {
         call_ = [](const void* what, int index) { (*static_cast<const Work*>(what))(index); };
         what_ = &work;
         if (size_ > 1) wake();
-        work(0);
+        take_part(0);
         barrier();
     }
 
@@ -53,12 +55,16 @@ class Team {
         turn_.fetch_add(1, std::memory_order_release);
         turn_.notify_all();
     }
+    void take_part(int index) {
+        const TileRegisters registers;
+        call_(what_, index);
+    }
     void serve(int index) {
         for (int seen = 0;;) {
             turn_.wait(seen, std::memory_order_acquire);
             seen = turn_.load(std::memory_order_acquire);
             if (stopping_) return;
-            call_(what_, index);
+            take_part(index);
             barrier();
         }
     }

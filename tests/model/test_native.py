@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,12 +30,12 @@ LLAMA = DecoderConfig(
     width=64,
     heads=4,
     key_value_heads=2,
-    head_width=32,
-    mlp_width=96,
+    head_width=64,
+    mlp_width=128,
     max_tokens=4096,
     norm_epsilon=1e-6,
     activation="silu",
-    attention_scale=32**-0.5,
+    attention_scale=64**-0.5,
     rotary=RotaryConfig(base=1e4),
     windows=(None,) * 4,
 )
@@ -244,6 +245,45 @@ def test_products_are_exact_for_the_rounded_numbers(folder: Path) -> None:
     torch.testing.assert_close(native.logits(x), rounded(x) @ native.head.weight().T, atol=1e-5, rtol=1e-5)
 
 
+@pytest.fixture
+def with_tiles(folder: Path) -> Iterator[Callable[[bool], bool]]:
+    """Turns the matrix unit on and off."""
+    loaded = library.load_library(folder)
+    if not library.use_tiles(loaded):
+        pytest.skip("the processor has no matrix unit")
+    yield lambda wanted: library.use_tiles(loaded, wanted)
+    library.use_tiles(loaded)
+
+
+@pytest.mark.parametrize("rows", [1, 8, 9, 16, 17, 40])
+def test_the_matrix_unit_gives_the_same_products(
+    folder: Path, with_tiles: Callable[[bool], bool], rows: int
+) -> None:
+    decoder = random_decoder(CONFIGS["biases"])
+    native = NativeDecoder(decoder, folder)
+    x = torch.randn(rows, 64, generator=torch.Generator().manual_seed(rows))
+    found = []
+    for wanted in (True, False):
+        with_tiles(wanted)
+        found.append(native.logits(x))
+    assert torch.equal(*found)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_matrix_unit_reads_a_prompt_as_vectors_do(
+    folder: Path, with_tiles: Callable[[bool], bool], name: str
+) -> None:
+    decoder = computing_in(random_decoder(CONFIGS[name]), torch.bfloat16)
+    native = NativeDecoder(decoder, folder)
+    tokens = [number * 7 % 272 for number in range(300)]
+    found = []
+    for wanted in (True, False):
+        with_tiles(wanted)
+        cache = KVCache(decoder.config, 512, dtype=torch.bfloat16, device=CPU)
+        found.append(native.hidden(tokens, cache.step([cache.open()], [300]), is_prompt=True))
+    assert closeness(*found) > 0.998  # what another order of sums in bfloat16 moves
+
+
 @pytest.mark.parametrize("rows", [1, 3, 8, 13])
 def test_the_best_scores_are_those_of_all_in_8_bits(folder: Path, rows: int) -> None:
     native = NativeDecoder(random_decoder(replace(LLAMA, vocab_size=4096, windows=(None,))), folder)
@@ -331,7 +371,7 @@ def test_packing_keeps_a_weight_to_half_a_code() -> None:
         weight.view(32, -1, GROUP).abs().amax(dim=-1, keepdim=True).expand(-1, -1, GROUP).reshape(32, 64)
     )
     assert bool(((packed.weight() - weight).abs() <= largest / 127 * 0.51).all())
-    assert float(pack(torch.zeros(16, 32)).weight().abs().max()) == 0.0
+    assert float(pack(torch.zeros(16, GROUP)).weight().abs().max()) == 0.0
 
 
 def test_packing_in_4_bits() -> None:

@@ -23,10 +23,10 @@ from tests.model.test_native import RoundedLinear, closeness
 CPU = torch.device("cpu")
 CONFIG = EncoderConfig(
     vocab_size=300,
-    width=96,
+    width=192,
     layers=3,
     heads=3,
-    mlp_width=160,
+    mlp_width=256,
     max_positions=200,
     token_types=2,
     norm_epsilon=1e-12,
@@ -47,7 +47,7 @@ def random_encoder(config: EncoderConfig = CONFIG) -> Encoder:
     torch.manual_seed(8)
     encoder = Encoder(config).eval()
     for name, parameter in encoder.named_parameters():
-        nn.init.normal_(parameter, mean=1.0 if name.endswith("norm.weight") else 0.0, std=0.2)
+        nn.init.normal_(parameter, mean=1.0 if name.endswith("norm.weight") else 0.0, std=0.12)
     return encoder.requires_grad_(False)
 
 

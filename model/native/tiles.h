@@ -1,0 +1,99 @@
+// The processor's matrix unit (AMX), where it has one: sixteen rows times sixteen outputs in one instruction.
+//
+// Integer products are exact whichever unit computes them, and everything behind them is the same arithmetic in
+// the same order, so results do not depend on whether tiles are used.
+#pragma once
+
+#include <immintrin.h>
+
+#include <atomic>
+#include <cstdint>
+
+namespace footnote {
+
+// Whether products use tiles: the operating system has to be asked first (`footnote_tiles`).
+inline std::atomic<bool> tiles_in_use{false};
+
+#ifdef __AMX_INT8__
+
+// Sets the tile registers up for the thread that makes it, and gives their state back.
+class TileRegisters {
+   public:
+    TileRegisters() : used_(tiles_in_use.load(std::memory_order_relaxed)) {
+        if (!used_) return;
+        struct alignas(64) {
+            uint8_t palette = 1, start = 0, reserved[14] = {};
+            uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};  // of a row
+            uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+        } const shapes;
+        _tile_loadconfig(&shapes);
+    }
+    ~TileRegisters() {
+        if (used_) _tile_release();
+    }
+    TileRegisters(const TileRegisters&) = delete;
+
+   private:
+    bool used_;
+};
+
+// dots [16, 16]: sixteen rows of 64 signed codes times 64 codes of sixteen outputs, quad by quad.
+inline void multiply_tile(const void* rows, const void* quads, int32_t* dots) {
+    _tile_zero(0);
+    _tile_loadd(1, rows, 64);
+    _tile_loadd(2, quads, 64);
+    _tile_dpbssd(0, 1, 2);
+    _tile_stored(0, dots, 64);
+}
+
+// scores [16, 64], rows `stride` apart, of queries [16, width / 2] and keys [width / 2, 64]: pairs of columns.
+inline void score_in_tiles(const uint32_t* queries, const uint32_t* keys, int64_t width, float* scores,
+                           int64_t stride) {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (int64_t pair = 0; pair < width / 2; pair += 16, keys += 16 * 64) {
+        _tile_loadd(4, queries + pair, width * 2);
+        _tile_loadd(5, keys, 256);
+        _tile_dpbf16ps(0, 4, 5);
+        _tile_loadd(6, keys + 16, 256);
+        _tile_dpbf16ps(1, 4, 6);
+        _tile_loadd(7, keys + 32, 256);
+        _tile_dpbf16ps(2, 4, 7);
+        _tile_loadd(5, keys + 48, 256);
+        _tile_dpbf16ps(3, 4, 5);
+    }
+    _tile_stored(0, scores, stride * 4);
+    _tile_stored(1, scores + 16, stride * 4);
+    _tile_stored(2, scores + 32, stride * 4);
+    _tile_stored(3, scores + 48, stride * 4);
+}
+
+// Adds values [32, width], pairs of keys, to out [16, width] under weights [16, 32], rows `stride` apart.
+inline void gather_in_tiles(const uint32_t* values, int64_t width, const int32_t* weights, int64_t stride,
+                            float* out) {
+    _tile_loadd(4, weights, stride * 4);
+    _tile_loadd(5, weights + 16, stride * 4);
+    for (int64_t i = 0; i < width; i += 16) {
+        _tile_loadd(0, out + i, width * 4);
+        _tile_loadd(6, values + i, width * 4);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_loadd(7, values + 16 * width + i, width * 4);
+        _tile_dpbf16ps(0, 5, 7);
+        _tile_stored(0, out + i, width * 4);
+    }
+}
+
+#else
+
+class TileRegisters {
+   public:
+    TileRegisters() {}
+    ~TileRegisters() {}
+    TileRegisters(const TileRegisters&) = delete;
+};
+
+#endif
+
+}  // namespace footnote
