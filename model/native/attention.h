@@ -13,10 +13,9 @@
 
 #include "numbers.h"
 #include "products.h"
+#include "spans.h"
 
 namespace footnote {
-
-constexpr int SPAN = 64;  // keys whose scores are softmaxed together; a cache block
 
 // What a query has seen so far: a weighted sum of values [D], the highest score, the sum of weights.
 struct Seen {
@@ -155,55 +154,6 @@ inline void attend_span(const float* query, const float* keys, const float* valu
 
 #ifdef __AVX512BF16__
 
-// Keys and values of the spans that a prompt's new tokens see, in the order in which tiles of queries read them.
-class PackedSpans {
-   public:
-    explicit PackedSpans(int64_t width = 0) : width_(width) {}
-    void resize(int64_t first, int64_t spans, int64_t key_heads, int64_t width) {
-        first_ = first, key_heads_ = key_heads, width_ = width;
-        keys_.resize(spans * key_heads * SPAN * width / 2);
-        values_.resize(keys_.size());
-    }
-    // keys, values [SPAN, K, D] of one cache block.
-    void pack(int64_t span, const uint16_t* keys, const uint16_t* values) {
-        const int64_t stride = key_heads_ * width_;
-        for (int64_t head = 0; head < key_heads_; ++head) {
-            uint32_t* k = keys_.data() + at(span, head);  // [D / 2, SPAN] pairs of columns
-            for (int64_t s = 0; s < SPAN; ++s)
-                for (int64_t i = 0; i < width_ / 2; ++i)
-                    std::memcpy(k + i * SPAN + s, keys + s * stride + head * width_ + 2 * i, 4);
-            uint32_t* v = values_.data() + at(span, head);  // [SPAN / 2, D] pairs of keys
-            for (int64_t s = 0; s < SPAN; s += 2) {
-                const uint16_t *a = values + s * stride + head * width_, *b = a + stride;
-                for (int64_t i = 0; i < width_; ++i) v[s / 2 * width_ + i] = a[i] | uint32_t(b[i]) << 16;
-            }
-        }
-    }
-    // One head of a text of its own: `count` rows of keys and values in float32, `stride` apart; zeros beyond.
-    void pack_text(const float* keys, const float* values, int64_t count, int64_t stride) {
-        resize(0, (count + SPAN - 1) / SPAN, 1, width_);
-        std::fill(keys_.begin(), keys_.end(), 0);
-        std::fill(values_.begin(), values_.end(), 0);
-        for (int64_t s = 0; s < count; ++s) {
-            const float *key = keys + s * stride, *value = values + s * stride;
-            uint32_t* k = keys_.data() + at(s / SPAN, 0) + s % SPAN;
-            for (int64_t i = 0; i < width_; i += 2)
-                k[i / 2 * SPAN] = as_bfloat16(key[i]) | uint32_t(as_bfloat16(key[i + 1])) << 16;
-            uint32_t* v = values_.data() + at(s / SPAN, 0) + s % SPAN / 2 * width_;
-            for (int64_t i = 0; i < width_; ++i) v[i] |= uint32_t(as_bfloat16(value[i])) << (s % 2 * 16);
-        }
-    }
-    const uint32_t* keys(int64_t span, int64_t head) const { return keys_.data() + at(span, head); }
-    const uint32_t* values(int64_t span, int64_t head) const { return values_.data() + at(span, head); }
-
-   private:
-    int64_t at(int64_t span, int64_t head) const {
-        return ((span - first_) * key_heads_ + head) * SPAN * width_ / 2;
-    }
-    int64_t first_ = 0, key_heads_ = 0, width_ = 0;
-    std::vector<uint32_t> keys_, values_;
-};
-
 // scores [8, 32], rows `stride` apart, of queries [8, D / 2] and keys [D / 2, SPAN] from the given one on.
 inline void score_tile(const uint32_t* queries, const uint32_t* keys, int64_t width, float* scores, int64_t stride) {
     __m512 low[TILE_ROWS], high[TILE_ROWS];
@@ -247,8 +197,7 @@ class QueryBlock {
     explicit QueryBlock(int64_t width) : width_(width), queries_(width / 2 * BLOCK_ROWS), out_(width * BLOCK_ROWS) {}
 
     void load(int64_t q, const float* query) {
-        for (int64_t i = 0; i < width_; i += 2)
-            queries_[(q * width_ + i) / 2] = as_bfloat16(query[i]) | uint32_t(as_bfloat16(query[i + 1])) << 16;
+        for (int64_t i = 0; i < width_; i += 32) store_pairs(&queries_[(q * width_ + i) / 2], query + i);
     }
     void clear() { std::fill(out_.begin(), out_.end(), 0.0f); }
     float* out(int64_t q) { return out_.data() + q * width_; }
