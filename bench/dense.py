@@ -151,8 +151,9 @@ def _percentiles(search: Callable[[Vectors], object], asked: Vectors) -> Figures
 
 
 def _resident() -> int:
-    """Bytes of this process in memory; the page cache of files is the kernel's."""
-    return int(psutil.Process().memory_info().rss)
+    """Bytes of this process in memory; the page cache of files, mapped or not, is the kernel's."""
+    memory = psutil.Process().memory_info()
+    return int(memory.rss - memory.shared)
 
 
 def _row(what: str, unit: str, value: float) -> Row:

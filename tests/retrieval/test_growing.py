@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import faiss
 import numpy as np
 import pytest
 
@@ -16,11 +18,12 @@ from retrieval import growing
 from retrieval.clustered import SearchEffort
 from retrieval.growing import GrowingIndex, Growth
 from retrieval.types import AccessFilter, IndexEntry, ScoredId, Vectors
+from retrieval.vector_file import VectorFile
 from tests.retrieval.samples import FIRST_ID, permitted
 
 DIMENSION = 32
 TOPICS = 40
-EFFORT = SearchEffort(scanned=1200, short_list=80, exact=60)
+EFFORT = SearchEffort(scanned=1200, short_list=200, exact=60)
 GROWTH = Growth(clustered_from=800, effort=EFFORT)
 THOROUGH = Growth(clustered_from=800, effort=replace(EFFORT, scanned=10**9, short_list=300))
 ALL = AccessFilter(frozenset(range(5)))
@@ -302,6 +305,44 @@ def test_saved_and_loaded_search_the_same_and_go_on(tmp_path: Path, entries: lis
     loaded.replace([entries[7].document_id], entries[1500:1700])
     left = [e for e in entries[7:1700] if e.document_id != entries[7].document_id]
     assert recall(loaded, left) >= 0.99
+
+
+def test_lists_that_an_older_release_trained_search_and_change(
+    tmp_path: Path, entries: list[IndexEntry]
+) -> None:
+    """Without a rotation, two dimensions a code."""
+    (tmp_path / "saved").mkdir()
+    grown(entries[:1500], tmp_path).save(tmp_path / "saved")
+    vectors = np.array([entry.vector for entry in entries[:1500]])
+    older = faiss.index_factory(DIMENSION, f"IVF40,PQ{DIMENSION // 2}x4fsr", faiss.METRIC_INNER_PRODUCT)
+    older.train(vectors)
+    older.add(vectors)
+    faiss.write_index(older, str(tmp_path / "saved" / "codes.faiss"))
+    index = GrowingIndex(DIMENSION, tmp_path, GROWTH)
+    index.load(tmp_path / "saved")
+    assert recall(index, entries[:1500]) >= 0.99
+    index.replace([entries[0].document_id], entries[1500:1600])
+    assert recall(index, entries[7:1600]) >= 0.99
+
+
+def test_a_search_keeps_to_its_thread_and_leaves_the_setting_as_it_was(
+    index: GrowingIndex, entries: list[IndexEntry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = faiss.omp_get_max_threads()
+    seen: list[int] = []
+    nearest = VectorFile.nearest
+
+    def watched(*arguments: Any) -> Any:
+        seen.append(faiss.omp_get_max_threads())
+        return nearest(*arguments)
+
+    monkeypatch.setattr(VectorFile, "nearest", watched)
+    faiss.omp_set_num_threads(3)
+    try:
+        assert index.search(entries[0].vector, 5, ALL)
+        assert (seen, faiss.omp_get_max_threads()) == ([1], 3)
+    finally:
+        faiss.omp_set_num_threads(threads)
 
 
 @pytest.mark.parametrize("name", ["codes.faiss", "vectors.f16", "runs.npy", "chunks.npy"])
