@@ -49,6 +49,7 @@ def _open(path: Path) -> ctypes.CDLL:
         raise NativeUnavailable(f"{path} cannot be loaded: {error}") from error
     library.footnote_team.restype = ctypes.c_void_p
     library.footnote_encode.restype = ctypes.c_bool
+    library.footnote_hidden.restype = ctypes.c_int64
     return library
 
 
