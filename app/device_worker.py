@@ -1,7 +1,8 @@
 """One thread owns the device: every model call goes through it, so calls never fight over the cores.
 
 Short calls (encode, rerank) run between the steps of generation, and one step advances every stream at once,
-so a long answer does not hold up a short question for longer than one step.
+so a long answer does not hold up a short question for longer than one step. A stream that begins or is
+abandoned asks the step under way to end early. Calls do not: a flow of them would all but stop the prompts.
 Calls and streams are bounded apart: beyond its bound either is refused at once with `Overloaded`, and an
 answer that was written is not lost at its check because others wait to be written.
 """
@@ -14,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from app.errors import NotReady, Overloaded
 
@@ -30,6 +31,18 @@ def no_step() -> None:
 def never() -> bool:
     """The cancellation check of a reader who never cancels."""
     return False
+
+
+class Signal(Protocol):
+    """What a step may look at while it runs, such as a `threading.Event`."""
+
+    def set(self) -> None:
+        """Streams have changed."""
+        ...
+
+    def clear(self) -> None:
+        """They are as the next step finds them."""
+        ...
 
 
 @dataclass(slots=True)
@@ -51,10 +64,12 @@ class Stream(Generic[T]):
         start: Callable[[Stream[T]], None],
         cancelled: Callable[[], bool],
         ended: Callable[[Stream[T]], None],
+        changed: Signal,
     ) -> None:
         self.start = start
         self._cancelled = cancelled
         self._ended = ended
+        self._changed = changed
         self._items: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
         self._abandoned = threading.Event()
 
@@ -78,20 +93,28 @@ class Stream(Generic[T]):
                 yield item
             if item.error is not None:
                 raise item.error
-        finally:
+        except GeneratorExit:
             self._abandoned.set()
+            self._changed.set()
+            raise
+        finally:
+            self._abandoned.set()  # a source whose step failed for all may still hold it
 
 
 class DeviceWorker:
     """Runs model calls one at a time, and steps of generation between them, in one thread."""
 
-    def __init__(self, max_pending: int, step: Callable[[], object] = no_step) -> None:
+    def __init__(
+        self, max_pending: int, step: Callable[[], object] = no_step, changed: Signal | None = None
+    ) -> None:
         """`max_pending` calls, and as many streams, are accepted at a time.
 
         `step` advances all that streams have started; it is called as long as there is a stream without end.
+        A step that finds `changed` set had better end soon.
         """
         self._max_pending = max_pending
         self._step = step
+        self._changed: Signal = threading.Event() if changed is None else changed
         self._inbox: queue.SimpleQueue[_Call | Stream[Any] | None] = queue.SimpleQueue()
         self._streams: set[Stream[Any]] = set()  # started, not ended; of the device thread
         self._calls = self._accepted_streams = 0
@@ -119,11 +142,12 @@ class DeviceWorker:
 
         Closing the iterator abandons the stream within one step; so does `cancelled`. Raises as `call` does.
         """
-        stream = Stream(start, cancelled, self._forget)
+        stream = Stream(start, cancelled, self._forget, self._changed)
         with self._lock:
             self._check(self._accepted_streams, "answers")
             self._accepted_streams += 1
             self._inbox.put(stream)
+        self._changed.set()
         return stream.read()
 
     @property
@@ -154,6 +178,7 @@ class DeviceWorker:
 
     def _take(self, wait: bool) -> bool:
         """Handles what is there by now, lest a flow of calls hold up the steps; False when told to stop."""
+        self._changed.clear()  # before the look: what comes after it sets it again
         for _ in range(max(self._inbox.qsize(), int(wait))):
             item = self._inbox.get()
             if item is None:

@@ -41,6 +41,7 @@ from model.device import (
     set_threads,
 )
 from model.embedder import Embedder
+from model.forward_pass import Interrupt
 from model.generator import DecodingOptions, Generator, Piece, Segments
 from model.native.encoder import NativeChoice
 from model.native.library import NativeUnavailable
@@ -99,7 +100,8 @@ def build_models(settings: Settings) -> Models:
     scorer, verifier = _scorer(settings), _verifier(settings)
     generators = [_generator(settings), *([_larger_generator(settings)] if settings.larger_decoder else [])]
     give_memory_back()
-    worker = DeviceWorker(max_pending=settings.device_queue, step=lambda: _step_all(generators))
+    interrupt = Interrupt()
+    worker = DeviceWorker(settings.device_queue, lambda: _step_all(generators, interrupt), interrupt)
     on_device = [
         DeviceGenerator(each, worker, prompt_lookup_tokens=settings.prompt_lookup_tokens)
         for each in generators
@@ -257,9 +259,9 @@ def _forget(generators: Sequence[Generator]) -> None:
         each.runner.passages.clear()
 
 
-def _step_all(generators: Sequence[Generator]) -> bool:
+def _step_all(generators: Sequence[Generator], interrupt: Interrupt) -> bool:
     """One step of each; False when nothing is left to do."""
-    busy = [each.scheduler.step() for each in generators]
+    busy = [each.scheduler.step(interrupt) for each in generators]
     return any(busy)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from model.attention import AttentionMask, Implementation, attend
 from model.config import DecoderConfig
+from model.forward_pass import Interrupt, remaining_share
 from model.layers import GatedMLP, HeadNorm, RMSNorm, Rotary, RotaryTable, rotate
 
 
@@ -130,12 +131,9 @@ class Decoder(nn.Module):
 
     def hidden(self, tokens: Tensor, past: KeyValues | None = None) -> Tensor:
         """Final normed states [B, T, C] of tokens int64 [B, T] that follow `past`."""
-        past = NoCache(tokens) if past is None else past
-        x = self.embed(tokens)
-        tables = self.rotary(past.positions, x.dtype)
-        for layer, block in enumerate(self.blocks):
-            x = block(x, tables[self.config.windows[layer] is not None], past, self.implementation)
-        return cast(Tensor, self.norm(x))
+        whole = DecoderPass(self, tokens, NoCache(tokens) if past is None else past)
+        whole.run()
+        return whole.states
 
     def embed(self, tokens: Tensor) -> Tensor:
         """What the first block reads: [B, T, C]."""
@@ -166,3 +164,40 @@ class Decoder(nn.Module):
     def forward(self, tokens: Tensor, past: KeyValues | None = None) -> Tensor:
         """Logits float32 [B, T, V] at every position; generation asks for the last position only."""
         return self.logits(self.hidden(tokens, past))
+
+
+class DecoderPass:
+    """Tokens int64 [B, T] through all blocks; see `ForwardPass`."""
+
+    def __init__(self, decoder: Decoder, tokens: Tensor, past: KeyValues) -> None:
+        self._decoder, self._past = decoder, past
+        self._x = decoder.embed(tokens)
+        self._rotary = decoder.rotary(past.positions, self._x.dtype)
+        self._layer = 0  # the next one
+
+    def run(self, interrupt: Interrupt | None = None) -> bool:
+        """As `ForwardPass.run`."""
+        decoder, layers = self._decoder, self._decoder.config.layers
+        while self._layer < layers:
+            rotary = self._rotary[decoder.config.windows[self._layer] is not None]
+            self._x = decoder.blocks[self._layer](self._x, rotary, self._past, decoder.implementation)
+            self._layer += 1
+            if interrupt is not None and interrupt.is_set():
+                break
+        return self._layer == layers
+
+    @property
+    def states(self) -> Tensor:
+        """Final normed states [B, T, C], once `run` returned True."""
+        return cast(Tensor, self._decoder.norm(self._x))
+
+    @property
+    def last_state(self) -> Tensor:
+        """As `ForwardPass.last_state`, of the last sequence."""
+        return self.states[-1, -1]
+
+    @property
+    def remaining_tokens(self) -> int:
+        """As `ForwardPass.remaining_tokens`."""
+        layers = self._decoder.config.layers
+        return remaining_share(self._x.shape[1], layers - self._layer, layers)

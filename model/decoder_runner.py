@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from model.attention import AttentionMask
-from model.decoder import Block, Decoder, NoCache
+from model.decoder import Block, Decoder, DecoderPass, NoCache
 from model.decoder_tokenizer import PromptTokens
+from model.forward_pass import ForwardPass, Interrupt
 from model.kv_cache import BLOCK_TOKENS, CachedSequence, CacheStep, KVCache
 from model.native.decoder import NativeDecoder
 from model.passage_store import PassageStore, StoredPassage
@@ -97,14 +98,20 @@ class DecoderRunner:
         return self.extend(sequences, [[token] for token in tokens]).logits
 
     @torch.inference_mode()
-    def append(self, sequence: CachedSequence, tokens: Sequence[int], *, want_logits: bool) -> Tensor | None:
-        """Append a part of a prompt; the logits float32 [V] of what follows, if wanted. Raises CacheFull."""
+    def begin(self, sequence: CachedSequence, tokens: Sequence[int]) -> ForwardPass:
+        """Append a part of a prompt; what is returned computes it, by blocks or by native layers.
+
+        Raises CacheFull. Nobody else may append to the sequence until it is computed; closing it is fine.
+        """
         step = self.cache.step([sequence], [len(tokens)])
         if self.native is None:
-            hidden = self.decoder.hidden(self._tensor([tokens]), step)[0]
-        else:
-            hidden = self.native.hidden(tokens, step, is_prompt=True)
-        return self._logits(hidden[-1]) if want_logits else None
+            return DecoderPass(self.decoder, self._tensor([tokens]), step)
+        return self.native.begin(tokens, step, is_prompt=True)
+
+    @torch.inference_mode()
+    def logits_behind(self, done: ForwardPass) -> Tensor:
+        """Logits float32 [V] of what follows the last token."""
+        return self._logits(done.last_state)
 
     def _logits(self, hidden: Tensor) -> Tensor:
         return self.decoder.logits(hidden) if self.native is None else self.native.logits(hidden)
@@ -165,6 +172,7 @@ class Prefill:
         self._apart = deque(prompt.parts[:-1] if stitched else ())
         self._prompt = None if stitched else prompt.all  # whose blocks other prompts may begin with
         self.sequence = runner.cache.open()
+        self._chunk: ForwardPass | None = None  # begun, not done
         self._rest = prompt.parts[-1] if self._prompt is None else self._unread(self._prompt)
         self.logits: Tensor | None = None  # float32 [V] of what follows, once the whole prompt is cached
 
@@ -172,20 +180,39 @@ class Prefill:
     def remaining_tokens(self) -> int:
         """Tokens still to be computed; passages that are stored need no computation."""
         stored = self._runner.passages
-        return len(self._rest) + sum(len(passage) for passage in self._apart if passage not in stored)
+        apart = sum(len(passage) for passage in self._apart if passage not in stored)
+        return apart + len(self._rest) + (self._chunk.remaining_tokens if self._chunk else 0)
 
-    def advance(self, budget_tokens: int) -> int:
-        """Take the next part in; returns the tokens computed for it.
+    @property
+    def is_stopped(self) -> bool:
+        """True between two layers of a part."""
+        return self._chunk is not None
 
-        They are `budget_tokens` at most, except that a new passage is always read whole. Raises CacheFull.
+    @torch.inference_mode()
+    def advance(self, budget_tokens: int, interrupt: Interrupt | None = None) -> int:
+        """Take the next part in, or go on with one that was stopped; returns the tokens computed for it.
+
+        They are `budget_tokens` at most, except that a new passage is always read whole. `interrupt` stops a
+        part between two layers, a new passage excepted. Raises CacheFull.
         """
         if self._apart:
             return self._stitch(self._apart.popleft())
-        chunk, self._rest = self._rest[:budget_tokens], self._rest[budget_tokens:]
-        self.logits = self._runner.append(self.sequence, chunk, want_logits=not self._rest)
-        if self.logits is not None and self._prompt is not None:
+        if self._chunk is None:
+            tokens, self._rest = self._rest[:budget_tokens], self._rest[budget_tokens:]
+            self._chunk = self._runner.begin(self.sequence, tokens)
+        chunk = self._chunk
+        before_tokens = chunk.remaining_tokens
+        if chunk.run(interrupt):
+            self._end_chunk(chunk)
+        return before_tokens - chunk.remaining_tokens
+
+    def _end_chunk(self, chunk: ForwardPass) -> None:
+        self._chunk = None
+        if self._rest:
+            return
+        self.logits = self._runner.logits_behind(chunk)
+        if self._prompt is not None:
             self._runner.prefixes.keep(self.sequence, self._prompt)
-        return len(chunk)
 
     def _unread(self, prompt: list[int]) -> list[int]:
         return prompt[self._runner.prefixes.adopt(self.sequence, prompt) :]

@@ -2,7 +2,8 @@
 
 Every step decodes all running sequences together in one forward pass and spends what is left of its token
 budget on prompts, in chunks (chunked prefill, Sarathi, 2023). The two are passes of their own, because one
-pass would pad every decoded token to the length of a chunk.
+pass would pad every decoded token to the length of a chunk. A request that arrives while a chunk is computed
+need not wait for its end: the step ends after the layer under way, and a later one goes on with the chunk.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from typing import Protocol
 
 from model.decoder_runner import DecoderRunner, Prefill
 from model.decoder_tokenizer import PromptTokens
+from model.forward_pass import Interrupt
 from model.kv_cache import CachedSequence, CacheFull, blocks_for
 from model.scores import Scores
 from model.writer import Piece, Writer
 
-STEP_TOKENS = 256  # computed a step: how long a new question waits for the step that is under way
+STEP_TOKENS = 256  # computed a step: how long those who decode wait for their next token
 STEP_DRAFT_TOKENS = 16  # of these; drafts pay while a step is bound by reading the weights, not by arithmetic
 MAX_RUNNING = 16  # sequences that share the cache and decode together
 MAX_OVERTAKEN = 16  # times that a request waiting for room lets a smaller one pass
@@ -125,11 +127,15 @@ class Scheduler:
         for active in [each for each in self._active() if each.request.receiver is receiver]:
             self._leave(active)
 
-    def step(self) -> bool:
-        """Advance everything by one step; False when nothing is left to do."""
+    def step(self, interrupt: Interrupt | None = None) -> bool:
+        """Advance everything by one step; False when nothing is left to do.
+
+        While `interrupt` is set, a prompt is read to the end of a layer and no further. Whoever sets it when
+        a request arrives clears it before he submits what has arrived and steps again.
+        """
         self._drop_cancelled()
         self._admit()
-        self._prefill(self._step_tokens - self._decode())
+        self._prefill(self._step_tokens - self._decode(), interrupt)
         return bool(self._waiting or self._prefilling or self._decoding)
 
     def _active(self) -> Iterable[_Active]:
@@ -192,8 +198,8 @@ class Scheduler:
             self._write(row, own)
         return sum(counts)
 
-    def _prefill(self, budget_tokens: int) -> None:
-        """Read prompts while the budget lasts, in whole chunks.
+    def _prefill(self, budget_tokens: int, interrupt: Interrupt | None) -> None:
+        """Read prompts while the budget lasts, in whole chunks; an interrupted one is gone on with later.
 
         What others write at the time so changes no chunk, and with it no bit of the keys and values of a
         prompt: an answer comes out the same beside others and alone.
@@ -201,24 +207,28 @@ class Scheduler:
         while budget_tokens > 0 and self._prefilling:
             active = self._next_prompt()
             try:
-                budget_tokens -= active.prefill.advance(self._step_tokens)
+                budget_tokens -= active.prefill.advance(self._step_tokens, interrupt)
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
                 self._finish(active, error)
                 continue
+            if not active.prefill.is_stopped:
+                self._count_turn(active)
             if active.prefill.logits is not None:
                 self._prefilling.remove(active)
                 self._decoding.append(active)
                 self._write(active, Scores(active.prefill.logits[None]))
+            if interrupt is not None and interrupt.is_set():
+                return
 
     def _next_prompt(self) -> _Active:
         """The one that is done soonest, lest long prompts hold up short ones; now and then the oldest."""
-        oldest = self._prefilling[0]
-        shortest = min(self._prefilling, key=lambda active: active.prefill.remaining_tokens)
-        if shortest is oldest or self._passed_over == MAX_PASSED_OVER:
-            self._passed_over = 0
-            return oldest
-        self._passed_over += 1
-        return shortest
+        if self._passed_over == MAX_PASSED_OVER:
+            return self._prefilling[0]
+        return min(self._prefilling, key=lambda active: active.prefill.remaining_tokens)
+
+    def _count_turn(self, active: _Active) -> None:
+        """A chunk that was stopped is no turn yet: the oldest's own is not taken from it by who arrives."""
+        self._passed_over = 0 if active is self._prefilling[0] else self._passed_over + 1
 
     def _write(self, active: _Active, scores: Scores) -> None:
         """Hand on what logits [1 + drafts, V] decide, and forget the drafts that were wrong."""

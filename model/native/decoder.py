@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from model.config import DecoderConfig
 from model.decoder import Block, Decoder
+from model.forward_pass import Interrupt
 from model.kv_cache import BLOCK_TOKENS, CachedSequence, CacheStep, KVCache
 from model.layers import RMSNorm, inverse_frequencies
+from model.native.decoder_pass import CRow, NativePass
 from model.native.embedding import PackedEmbedding
 from model.native.library import NativeUnavailable, load_library
 from model.native.packing import GROUP, CMatrix, PackedMatrix, fits, pack
@@ -24,7 +26,6 @@ from model.scores import Estimate, Scores
 log = logging.getLogger(__name__)
 
 Decode = Literal["auto", "native", "plain"]
-MAX_ROWS = 1024  # new tokens of one call, which bounds its memory
 
 
 class _CLayer(ctypes.Structure):
@@ -68,10 +69,6 @@ class _CCache(ctypes.Structure):
     )
 
 
-class _CRow(ctypes.Structure):
-    _fields_ = (("table", ctypes.c_void_p), ("position", ctypes.c_int64))
-
-
 class NativeDecoder:
     """Hidden states and logits of new tokens, from weights in 8 bits.
 
@@ -105,34 +102,45 @@ class NativeDecoder:
             each.bytes for each in self._kept if isinstance(each, PackedMatrix)
         )
 
-    @torch.inference_mode()
     def hidden(self, tokens: Sequence[int], step: CacheStep, *, is_prompt: bool = False) -> Tensor:
         """Final normed states float32 [N, C] of new tokens [N], sequence by sequence.
 
         `is_prompt`, for one sequence, packs what its tokens see; a token's state then does not depend on how
         the prompt is cut into calls.
         """
-        x = self._decoder.embed(torch.tensor([tokens]))[0].float().contiguous()
-        out = torch.empty_like(x)
-        tables = [(ctypes.c_int32 * len(table))(*table) for table in step.tables]
-        rows = [
-            _CRow(ctypes.addressof(table), start + offset)
-            for table, start, count in zip(tables, step.starts, step.counts, strict=True)
-            for offset in range(count)
-        ]
-        for first in range(0, len(rows), MAX_ROWS):  # later rows read what earlier ones have stored
-            some = rows[first : first + MAX_ROWS]
-            self._library.footnote_hidden(
-                self._team,
-                ctypes.byref(self._model),
-                ctypes.byref(_c_cache(step.cache)),
-                (_CRow * len(some))(*some),
-                ctypes.c_int64(len(some)),
-                ctypes.c_int64(is_prompt),
-                _address(x[first:]),
-                _address(out[first:]),
-            )
-        return out
+        whole = self.begin(tokens, step, is_prompt=is_prompt)
+        whole.run()
+        return whole.states
+
+    @torch.inference_mode()
+    def begin(self, tokens: Sequence[int], step: CacheStep, *, is_prompt: bool) -> NativePass:
+        """What `hidden` computes, for a caller who may have to stop it."""
+        states = self._decoder.embed(torch.tensor([tokens]))[0].float()
+        return NativePass(self, states.contiguous(), step, is_prompt=is_prompt)
+
+    def layers(
+        self,
+        step: CacheStep,
+        rows: Sequence[CRow],
+        states: Tensor,
+        *,
+        first: int,
+        is_prompt: bool,
+        interrupt: Interrupt | None,
+    ) -> int:
+        """Layers from `first` on of states [rows, C], in place; returns the layer that comes next."""
+        reached: int = self._library.footnote_hidden(
+            self._team,
+            ctypes.byref(self._model),
+            ctypes.byref(_c_cache(step.cache)),
+            (CRow * len(rows))(*rows),
+            ctypes.c_int64(len(rows)),
+            ctypes.c_int64(is_prompt),
+            ctypes.c_int64(first),
+            ctypes.c_void_p(None if interrupt is None else interrupt.address),
+            _address(states),
+        )
+        return reached
 
     def read_apart(self, tokens: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Keys and values [layers, T, K, D] of a text of its own."""

@@ -7,8 +7,11 @@
 //
 // To decode up to TILE_ROWS rows, every thread works out all rows' norms for itself, which saves barriers;
 // otherwise each thread has its own rows and all share what they round.
+//
+// A step can stop between two layers: the states are handed back then, and another call goes on from them.
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -75,8 +78,10 @@ class Step {
         if (!packed_) partials_.resize(team.size() * count * m_.heads * (m_.head_width + 2));
     }
 
+    // Layers from `first` on, on `states` [rows, C] in place; in the end they are normed. Once `stop` is not 0 the
+    // layer under way is the last. `reached` is the layer that comes next.
     template <class Element>
-    void work(int index, const float* embedded, float* hidden) {
+    void work(int index, int64_t first, const std::atomic<int32_t>* stop, float* states) {
         Codes own_codes, own_seen;
         std::vector<float> own_x;
         if (!shared_) own_x.resize(count_ * m_.width), own_seen.resize(count_, seen_.inputs);
@@ -84,16 +89,20 @@ class Step {
                  shared_ ? normed_ : own_codes, shared_ ? seen_ : own_seen,
                  std::vector<float>(std::max(m_.width, m_.heads * m_.head_width))};
         if (!shared_) own_codes.resize(count_, m_.width);
-        std::copy(embedded + t.rows.first * m_.width, embedded + t.rows.last * m_.width, t.x + t.rows.first * m_.width);
+        std::copy(states + t.rows.first * m_.width, states + t.rows.last * m_.width, t.x + t.rows.first * m_.width);
         turns_.compute(rows_of(index));
-        for (int64_t layer = 0; layer < m_.layers; ++layer) {
+        int64_t layer = first;
+        for (bool stopped = false; layer < m_.layers && !stopped; ++layer) {
             attention<Element>(t, layer);
+            // Between barriers before which nobody reads it, and after which all read the same.
+            if (index == 0) stopped_ = stop && stop->load(std::memory_order_relaxed);
             mlp(t, m_.layer[layer]);
+            stopped = stopped_;
         }
-        const Part last = rows_of(index);
-        for (int64_t r = last.first; r < last.last; ++r)
-            norm(t.x + r * m_.width, m_.final_norm, m_.width, m_.epsilon, hidden + r * m_.width);
+        if (index == 0) reached_ = layer;
+        hand_back(rows_of(index), t.x, states, layer == m_.layers);
     }
+    int64_t reached() const { return reached_; }
 
    private:
     struct Thread {
@@ -108,6 +117,16 @@ class Step {
     Part panels(const Matrix& m, int index) const { return part_of(m.outputs / PANEL, 1, index, team_.size()); }
     void settle() {
         if (shared_) team_.barrier();
+    }
+
+    void hand_back(Part rows, const float* x, float* states, bool normed) const {
+        for (int64_t r = rows.first; r < rows.last; ++r) {
+            const float* from = x + r * m_.width;
+            if (normed)
+                norm(from, m_.final_norm, m_.width, m_.epsilon, states + r * m_.width);
+            else
+                std::copy(from, from + m_.width, states + r * m_.width);
+        }
     }
 
     void round_normed(Thread& t, const float* weight) {
@@ -314,7 +333,8 @@ class Step {
     const Cache& cache_;
     const Row* rows_;
     int64_t count_;
-    bool shared_, packed_;
+    bool shared_, packed_, stopped_ = false;
+    int64_t reached_ = 0;
     Team& team_;
     Turns turns_;
     std::vector<float> x_, qkv_, wide_, partials_;
@@ -327,10 +347,14 @@ using namespace footnote;
 
 extern "C" {
 
-// embedded [rows, C] to hidden [rows, C]; the rows' keys and values are written to the cache. Rows of a prompt
-// are of one sequence.
-void footnote_hidden(void* team, const Model* model, const Cache* cache, const Row* rows, int64_t count,
-                     int64_t is_prompt, const float* embedded, float* hidden) {
+// States [rows, C] before layer `first`, embedded tokens before the first one, to final ones in place; the rows' keys
+// and values are written to the cache. Rows of a prompt are of one sequence. Returns the layer that comes next: the
+// number of layers, or less when `stop`, unless null, was found not to be 0 in between; `states` are those before that
+// layer then, for a call with the same rows. One layer is computed at least.
+int64_t footnote_hidden(void* team, const Model* model, const Cache* cache, const Row* rows, int64_t count,
+                        int64_t is_prompt, int64_t first, const int32_t* stop, float* states) {
+    static_assert(sizeof(std::atomic<int32_t>) == sizeof(int32_t) && std::atomic<int32_t>::is_always_lock_free);
+    const auto* flag = reinterpret_cast<const std::atomic<int32_t>*>(stop);
     Team& threads = *static_cast<Team*>(team);
 #ifdef __AVX512BF16__
     const bool packed = is_prompt && cache->is_bfloat16 && model->head_width % 32 == 0;
@@ -340,9 +364,10 @@ void footnote_hidden(void* team, const Model* model, const Cache* cache, const R
     Step step(*model, *cache, rows, count, packed, threads);
     threads.run([&](int index) {
         if (cache->is_bfloat16)
-            step.work<uint16_t>(index, embedded, hidden);
+            step.work<uint16_t>(index, first, flag, states);
         else
-            step.work<float>(index, embedded, hidden);
+            step.work<float>(index, first, flag, states);
     });
+    return step.reached();
 }
 }

@@ -51,6 +51,7 @@ def _open(path: Path) -> ctypes.CDLL:
     library.footnote_encode.restype = ctypes.c_bool
     library.footnote_tiles.restype = ctypes.c_bool
     use_tiles(library)
+    library.footnote_hidden.restype = ctypes.c_int64
     return library
 
 

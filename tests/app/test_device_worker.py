@@ -160,6 +160,47 @@ def test_steps_run_between_a_flow_of_calls(worker: DeviceWorker, counter: Counte
     stream.close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("what", ["begins", "is abandoned"])
+def test_a_step_hears_of_a_stream_that(counter: Counter, what: str) -> None:
+    """And finds the signal cleared at its start, so that it does not end early without need."""
+    changed, entered, heard = threading.Event(), threading.Event(), list[bool]()
+
+    def wait() -> None:
+        if not entered.is_set():
+            heard.append(changed.is_set())
+            entered.set()
+            heard.append(changed.wait(WAIT_S))
+
+    device = DeviceWorker(3, counter.step, changed)
+    first = device.stream(counter.start)
+    assert next(first) >= 1
+    counter.on_step = wait
+    assert entered.wait(WAIT_S)
+    if what == "begins":
+        assert next(device.stream(counter.start)) > 1
+    else:
+        first.close()  # type: ignore[attr-defined]
+    wait_for(lambda: len(heard) == 2)
+    assert heard == [False, True]
+    device.close()
+
+
+def test_neither_calls_nor_a_stream_read_to_its_end_cut_a_step_short(counter: Counter) -> None:
+    changed = threading.Event()
+    found = list[bool]()
+    device = DeviceWorker(3, counter.step, changed)
+    stream = device.stream(counter.start)
+    next(stream)
+    counter.on_step = lambda: found.append(changed.is_set())
+    device.call(lambda: None)
+    counter.last = 0
+    list(stream)
+    assert found
+    assert not any(found)
+    assert not changed.is_set()
+    device.close()
+
+
 @pytest.mark.parametrize("how", ["closed", "cancelled"])
 def test_an_abandoned_stream_is_dropped_within_a_step(
     worker: DeviceWorker, counter: Counter, how: str

@@ -212,7 +212,7 @@ def test_a_prompt_of_more_rows_than_one_call_takes(folder: Path, monkeypatch: py
     decoder = random_decoder(CONFIGS["gemma"])
     native = NativeDecoder(decoder, folder)
     whole = both((decoder, native), [10], [100])[1]
-    monkeypatch.setattr("model.native.decoder.MAX_ROWS", 32)
+    monkeypatch.setattr("model.native.decoder_pass.MAX_ROWS", 32)
     torch.testing.assert_close(both((decoder, native), [10], [100])[1], whole, atol=1e-3, rtol=1e-3)
 
 
