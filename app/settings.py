@@ -121,6 +121,12 @@ class Settings(BaseSettings):
     passage_mask: Literal["full", "block"] = Field(
         "full", description="`block` reads passages apart and keeps them, so that none is read twice."
     )
+    passage_disk_bytes: int = Field(
+        0,
+        ge=0,
+        description="Disk for passages read apart, found again after a restart until a document is deleted; "
+        "0: memory only.",
+    )
     prompt_tokens: int = Field(2048, ge=256, le=32_768, description="Token budget of the answer prompt.")
     answer_tokens: int = Field(64, ge=1, le=4096, description="Most tokens in one answer.")
     max_question_tokens: int = Field(256, ge=8, le=8192, description="Longest question accepted.")

@@ -28,6 +28,7 @@ from app.services import (
     Services,
     TextGenerator,
     assemble_services,
+    passage_folder,
 )
 from app.settings import Settings
 from model.answerer import AnswererMismatch
@@ -45,6 +46,7 @@ from model.generator import DecodingOptions, Generator, Piece, Segments
 from model.native.encoder import NativeChoice
 from model.native.library import NativeUnavailable
 from model.pair_scorer import PairScorer
+from model.passage_disk import PassageFolder
 from model.registry import (
     ModelCard,
     resolve_answerer,
@@ -213,6 +215,7 @@ def _generator(settings: Settings) -> Generator:
             models_folder=models_folder(settings),
             answerer=_answerer(settings),
             decode=settings.decode,
+            passage_folder=_passage_folder(settings),
         )
     except NativeUnavailable as error:
         raise ConfigurationError(
@@ -224,6 +227,12 @@ def _generator(settings: Settings) -> Generator:
             f"FOOTNOTE_ANSWERER={settings.answerer} does not fit the decoder {settings.decoder}: {error}.",
             next_step="Set FOOTNOTE_ANSWERER=none for the decoder alone, or name an adapter trained on it.",
         ) from error
+
+
+def _passage_folder(settings: Settings) -> PassageFolder | None:
+    if not settings.passage_disk_bytes:
+        return None
+    return PassageFolder(passage_folder(settings), settings.passage_disk_bytes)
 
 
 def _arithmetic(settings: Settings, generator: Generator) -> dict[str, str]:
@@ -254,7 +263,7 @@ def _larger_generator(settings: Settings) -> Generator:
 
 def _forget(generators: Sequence[Generator]) -> None:
     for each in generators:
-        each.runner.passages.clear()
+        each.runner.forget()
 
 
 def _step_all(generators: Sequence[Generator]) -> bool:
@@ -264,9 +273,12 @@ def _step_all(generators: Sequence[Generator]) -> bool:
 
 
 def _sum_of(states: Sequence[GenerationState]) -> GenerationState:
-    return GenerationState(
-        **{field.name: sum(getattr(each, field.name) for each in states) for field in fields(GenerationState)}
-    )
+    """Counts added up; of the folder on disk that all share, the size."""
+    added = {
+        field.name: sum(getattr(each, field.name) for each in states) for field in fields(GenerationState)
+    }
+    added["passage_disk_bytes"] = max(each.passage_disk_bytes for each in states)
+    return GenerationState(**added)
 
 
 def _answerer(settings: Settings) -> str | None:
@@ -357,6 +369,7 @@ class DeviceGenerator(TextGenerator):
     def state(self) -> GenerationState:
         """Counts for metrics; read without the device thread, so they may be a step apart."""
         scheduler, runner = self._generator.scheduler.state, self._generator.runner
+        disk = runner.passages.disk
         return GenerationState(
             waiting=scheduler.waiting,
             running=scheduler.running,
@@ -371,4 +384,9 @@ class DeviceGenerator(TextGenerator):
             passage_misses=runner.passages.misses,
             passage_evictions=runner.passages.evictions,
             passage_bytes=runner.passages.bytes,
+            passage_disk_hits=disk.hits if disk else 0,
+            passage_disk_evictions=disk.evictions if disk else 0,
+            passage_disk_damaged=disk.damaged if disk else 0,
+            passage_disk_unwritten=disk.unwritten if disk else 0,
+            passage_disk_bytes=disk.bytes if disk else 0,
         )

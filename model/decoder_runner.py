@@ -14,9 +14,10 @@ from model.decoder import Block, Decoder, NoCache
 from model.decoder_tokenizer import PromptTokens
 from model.kv_cache import BLOCK_TOKENS, CachedSequence, CacheStep, KVCache
 from model.native.decoder import NativeDecoder
-from model.passage_store import PassageStore, StoredPassage
+from model.passage_store import PassageStore
 from model.prefix_cache import PrefixCache
 from model.scores import Scores
+from model.stored_passage import StoredPassage
 
 PREFILL_CHUNK_TOKENS = 1024  # bounds the mask's memory, and how late a cancellation is noticed
 PREFIX_BYTES = 192 * 2**20  # of blocks that prompts begin with: some 10,000 tokens
@@ -63,6 +64,11 @@ class DecoderRunner:
             self.cache.close(prefill.sequence)
             raise
         return prefill.sequence, prefill.logits
+
+    def forget(self) -> None:
+        """Keep nothing in memory of texts that were read before, but for what answers still use."""
+        self.passages.clear()
+        self.prefixes.clear()
 
     def prefill(self, tokens: Sequence[int], cancelled: Callable[[], bool]) -> tuple[CachedSequence, Tensor]:
         """`read` of tokens that all see those before them."""

@@ -21,6 +21,7 @@ from model.device import DType, choose_device, choose_dtype
 from model.kv_cache import BLOCK_TOKENS
 from model.load_decoder import load_decoder
 from model.native.decoder import Decode, NativeDecoder, native_decoder
+from model.passage_disk import PassageDisk, PassageFolder
 from model.prompt_template import PromptTemplate
 from model.registry import resolve_decoder
 from model.sampling import MAX_BEAMS, DecodingOptions
@@ -112,13 +113,14 @@ class Generator:
         implementation: Implementation = "sdpa",
         answerer: str | None = None,
         decode: Decode = "plain",
+        passage_folder: PassageFolder | None = None,
     ) -> Generator:
         """The generator behind configured names (see `resolve_decoder` and `resolve_answerer`).
 
         `decode` says who computes what is decoded: `native` steps, `plain` torch, or `auto`: native where
-        this machine can. Raises ModelNotFound and ChecksumMismatch; ConfigError, WeightsError or
-        TokenizerError for a checkpoint that is not implemented or damaged; AnswererMismatch for another
-        decoder's adapter; NativeUnavailable.
+        this machine can. Passages read apart are kept in `passage_folder` too. Raises ModelNotFound and
+        ChecksumMismatch; ConfigError, WeightsError or TokenizerError for a checkpoint that is not implemented
+        or damaged; AnswererMismatch for another decoder's adapter; NativeUnavailable.
         """
         card = resolve_decoder(name, models_folder)
         adapter = None if answerer is None else Answerer.load(answerer, card)
@@ -128,13 +130,23 @@ class Generator:
         )
         if adapter is not None:
             adapter.merge_into(decoder, tokenizer)
-        return cls(
+        generator = cls(
             card.id if adapter is None else f"{card.id}+{adapter.id}",
             decoder,
             tokenizer,
             answerer=None if adapter is None else adapter.info,
             native=native_decoder(decoder, models_folder / "native", decode),
         )
+        if passage_folder is not None:
+            generator.keep_passages(passage_folder)
+        return generator
+
+    def keep_passages(self, folder: PassageFolder) -> None:
+        """Keep passages that are read apart on disk too, under all that their keys and values depend on."""
+        runner = self.runner
+        arithmetic = "plain" if runner.native is None else "native"
+        identity = f"{self.id} {self.tokenizer.id} {arithmetic} {runner.cache.keys.dtype}"
+        runner.passages.disk = PassageDisk(folder, identity=identity, device=runner.device)
 
     def generate(
         self,

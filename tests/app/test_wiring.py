@@ -117,6 +117,22 @@ def test_answers_at_once_are_what_each_is_alone_and_are_counted(
     assert (state.running, state.waiting, state.cache_free_tokens) == (0, 0, state.cache_tokens)
 
 
+def test_after_a_restart_passages_come_from_the_disk(
+    tmp_path: Path, decoder_folder: Path, on_device: OnDevice
+) -> None:
+    settings = settings_for(tmp_path, decoder_folder, "none").model_copy(update={"passage_disk_bytes": 10**6})
+
+    def answer(generator: DeviceGenerator) -> str:
+        options = GenerateOptions(8, mask="block")
+        return "".join(generator.generate(("one ", "two ", "why?"), options, lambda: False))
+
+    before, after = on_device(settings), on_device(settings)
+    assert answer(before) == answer(after)
+    assert (before.state().passage_misses, before.state().passage_disk_hits) == (2, 0)
+    assert (after.state().passage_misses, after.state().passage_disk_hits) == (0, 2)
+    assert before.state().passage_disk_bytes > 0
+
+
 def test_a_prompt_over_the_context_is_refused_before_it_waits(
     tmp_path: Path, decoder_folder: Path, on_device: OnDevice
 ) -> None:
