@@ -61,6 +61,11 @@ class Settings(BaseSettings):
         description="Who answers, reranks, verifies: 8-bit native steps, built at first use, or plain torch; "
         "auto is native where the processor and a compiler allow it.",
     )
+    cache_dtype: Literal["auto", "int8"] = Field(
+        "auto",
+        description="How keys and values are kept: `auto` as computed, `int8` in half of the memory that "
+        "bfloat16 takes.",
+    )
     encoder_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Encoder, reranker and verifier arithmetic; `auto` as above."
     )

@@ -216,6 +216,7 @@ def _generator(settings: Settings) -> Generator:
             answerer=_answerer(settings),
             decode=settings.decode,
             passage_folder=_passage_folder(settings),
+            cache_in_8_bits=settings.cache_dtype == "int8",
         )
     except NativeUnavailable as error:
         raise ConfigurationError(
@@ -244,6 +245,7 @@ def _arithmetic(settings: Settings, generator: Generator) -> dict[str, str]:
         "device": weight.device.type,
         "torch": torch.__version__,
         "prompt_lookup_tokens": str(settings.prompt_lookup_tokens),
+        **({"cache": "int8"} if generator.runner.cache.is_in_8_bits else {}),
     }
 
 

@@ -39,6 +39,7 @@ class DecoderRunner:
         native: NativeDecoder | None = None,
         passage_bytes: int = PASSAGE_BYTES,
         prefix_bytes: int = PREFIX_BYTES,
+        cache_in_8_bits: bool = False,
     ) -> None:
         """`native` computes in the decoder's place."""
         self.decoder = decoder
@@ -46,7 +47,9 @@ class DecoderRunner:
         self.passages = PassageStore(passage_bytes)
         self.device = decoder.norm.weight.device
         dtype = cast(Block, decoder.blocks[0]).attention.qkv.weight.dtype if native is None else native.dtype
-        self.cache = KVCache(decoder.config, capacity_tokens, dtype=dtype, device=self.device)
+        self.cache = KVCache(
+            decoder.config, capacity_tokens, dtype=dtype, device=self.device, in_8_bits=cache_in_8_bits
+        )
         self.prefixes = PrefixCache(self.cache, prefix_bytes // (self.cache.bytes_per_token * BLOCK_TOKENS))
 
     def read(self, prompt: PromptTokens, cancelled: Callable[[], bool]) -> tuple[CachedSequence, Tensor]:

@@ -85,6 +85,7 @@ class Generator:
         context_tokens: int = MAX_CONTEXT_TOKENS,
         answerer: AnswererInfo | None = None,
         native: NativeDecoder | None = None,
+        cache_in_8_bits: bool = False,
         step_tokens: int = STEP_TOKENS,
     ) -> None:
         """`answerer` describes the adapter that was merged into the decoder, if one was.
@@ -99,7 +100,9 @@ class Generator:
         self.context_tokens = min(context_tokens, decoder.config.max_tokens)
         # Every running sequence, and every beam, may leave most of its last block empty.
         spare_tokens = max(MAX_RUNNING, MAX_BEAMS) * BLOCK_TOKENS
-        self.runner = DecoderRunner(decoder, self.context_tokens + spare_tokens, native=native)
+        self.runner = DecoderRunner(
+            decoder, self.context_tokens + spare_tokens, native=native, cache_in_8_bits=cache_in_8_bits
+        )
         self.scheduler = Scheduler(self.runner, step_tokens=step_tokens)
 
     @classmethod
@@ -114,6 +117,7 @@ class Generator:
         answerer: str | None = None,
         decode: Decode = "plain",
         passage_folder: PassageFolder | None = None,
+        cache_in_8_bits: bool = False,
     ) -> Generator:
         """The generator behind configured names (see `resolve_decoder` and `resolve_answerer`).
 
@@ -136,6 +140,7 @@ class Generator:
             tokenizer,
             answerer=None if adapter is None else adapter.info,
             native=native_decoder(decoder, models_folder / "native", decode),
+            cache_in_8_bits=cache_in_8_bits,
         )
         if passage_folder is not None:
             generator.keep_passages(passage_folder)

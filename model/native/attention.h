@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "codes.h"
 #include "numbers.h"
 #include "products.h"
 
@@ -58,10 +59,14 @@ float dot(const float* query, const Element* key, int64_t width) {
 // One query [D] over `count` keys and values that lie `stride` elements apart.
 template <class Element>
 void attend_span_plainly(const float* query, const Element* keys, const Element* values, int64_t count, int64_t stride,
-                 int64_t width, Seen& seen) {
+                 int64_t width, Seen& seen, const Scales& scales = {}) {
     alignas(64) float scores[SPAN] = {};
     for (int64_t s = 0; s < count; ++s) scores[s] = dot(query, keys + s * stride, width);
+    if (scales.keys)
+        for (int64_t s = 0; s < count; ++s) scores[s] *= scales.keys[s * scales.stride];
     const float kept = weigh(scores, 0, count, seen);
+    if (scales.values)
+        for (int64_t s = 0; s < count; ++s) scores[s] *= scales.values[s * scales.stride];
     for (int64_t i = 0; i < width; i += 64) {
         __m512 sums[4];
         const int parts = int(std::min<int64_t>(64, width - i) / 16);
@@ -178,6 +183,18 @@ class PackedSpans {
                 for (int64_t i = 0; i < width_; ++i) v[s / 2 * width_ + i] = a[i] | uint32_t(b[i]) << 16;
             }
         }
+    }
+    // The same of codes; `whole` is room for both.
+    void pack(int64_t span, const int8_t* keys, const int8_t* values, const Scales& scales,
+              std::vector<uint16_t>& whole) {
+        const int64_t vectors = SPAN * key_heads_, count = vectors * width_;
+        whole.resize(2 * count);
+        for (int64_t v = 0; v < vectors; ++v)
+            for (int64_t i = v * width_; i < (v + 1) * width_; ++i) {
+                whole[i] = as_bfloat16(float(keys[i]) * scales.keys[v]);
+                whole[count + i] = as_bfloat16(float(values[i]) * scales.values[v]);
+            }
+        pack(span, whole.data(), whole.data() + count);
     }
     // One head of a text of its own: `count` rows of keys and values in float32, `stride` apart; zeros beyond.
     void pack_text(const float* keys, const float* values, int64_t count, int64_t stride) {

@@ -236,7 +236,7 @@ def test_decode_reads_the_storage_of_the_cache(interpret):
     for layer, window in enumerate(config.windows):
         keys, values, mask = step.extend(layer, k.transpose(1, 2), v.transpose(1, 2), window)
         expected = attend(q, keys, values, mask, scale=SCALE, implementation="reference")[:, :, 0]
-        storage = cache.keys[layer], cache.values[layer]
+        storage = cache.keys.codes[layer], cache.values.codes[layer]
         actual = interpret(run_decode, q[:, :, 0], *storage, tables, lengths, window=window)
         torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
 
