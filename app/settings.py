@@ -66,6 +66,11 @@ class Settings(BaseSettings):
         description="How keys and values are kept: `auto` as computed, `int8` in half of the memory that "
         "bfloat16 takes.",
     )
+    paged_decode: Literal["auto", "kernel", "gather"] = Field(
+        "auto",
+        description="Decode steps of plain torch read the cache by a Triton `kernel` or `gather` its blocks; "
+        "`auto` is the kernel on a CUDA device where it can.",
+    )
     encoder_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Encoder, reranker and verifier arithmetic; `auto` as above."
     )

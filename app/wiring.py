@@ -45,6 +45,7 @@ from model.embedder import Embedder
 from model.generator import DecodingOptions, Generator, Piece, Segments
 from model.native.encoder import NativeChoice
 from model.native.library import NativeUnavailable
+from model.paged_step import PagedDecodeUnavailable
 from model.pair_scorer import PairScorer
 from model.passage_disk import PassageFolder
 from model.registry import (
@@ -215,25 +216,25 @@ def _generator(settings: Settings) -> Generator:
             models_folder=models_folder(settings),
             answerer=_answerer(settings),
             decode=settings.decode,
-            passage_folder=_passage_folder(settings),
+            passage_folder=PassageFolder(passage_folder(settings), settings.passage_disk_bytes),
             cache_in_8_bits=settings.cache_dtype == "int8",
+            paged_decode=settings.paged_decode,
         )
     except NativeUnavailable as error:
         raise ConfigurationError(
             f"FOOTNOTE_DECODE=native is not possible here: {error}.",
             next_step="Set FOOTNOTE_DECODE=auto to decode by plain torch.",
         ) from error
+    except PagedDecodeUnavailable as error:
+        raise ConfigurationError(
+            f"FOOTNOTE_PAGED_DECODE=kernel is not possible here: {error}.",
+            next_step="Set FOOTNOTE_PAGED_DECODE=auto to use the kernel only where it can run.",
+        ) from error
     except AnswererMismatch as error:
         raise ConfigurationError(
             f"FOOTNOTE_ANSWERER={settings.answerer} does not fit the decoder {settings.decoder}: {error}.",
             next_step="Set FOOTNOTE_ANSWERER=none for the decoder alone, or name an adapter trained on it.",
         ) from error
-
-
-def _passage_folder(settings: Settings) -> PassageFolder | None:
-    if not settings.passage_disk_bytes:
-        return None
-    return PassageFolder(passage_folder(settings), settings.passage_disk_bytes)
 
 
 def _arithmetic(settings: Settings, generator: Generator) -> dict[str, str]:
@@ -246,6 +247,7 @@ def _arithmetic(settings: Settings, generator: Generator) -> dict[str, str]:
         "torch": torch.__version__,
         "prompt_lookup_tokens": str(settings.prompt_lookup_tokens),
         **({"cache": "int8"} if generator.runner.cache.is_in_8_bits else {}),
+        **({"attention": "paged kernel"} if generator.runner.reads_paged else {}),
     }
 
 

@@ -14,6 +14,7 @@ from model.decoder import Block, Decoder, NoCache
 from model.decoder_tokenizer import PromptTokens
 from model.kv_cache import BLOCK_TOKENS, CachedSequence, CacheStep, KVCache
 from model.native.decoder import NativeDecoder
+from model.paged_step import PagedStep
 from model.passage_store import PassageStore
 from model.prefix_cache import PrefixCache
 from model.scores import Scores
@@ -50,6 +51,7 @@ class DecoderRunner:
         self.cache = KVCache(
             decoder.config, capacity_tokens, dtype=dtype, device=self.device, in_8_bits=cache_in_8_bits
         )
+        self.reads_paged = False  # decode steps of plain torch by the paged kernel (`model.paged_step`)
         self.prefixes = PrefixCache(self.cache, prefix_bytes // (self.cache.bytes_per_token * BLOCK_TOKENS))
 
     def read(self, prompt: PromptTokens, cancelled: Callable[[], bool]) -> tuple[CachedSequence, Tensor]:
@@ -99,7 +101,8 @@ class DecoderRunner:
     def _hidden(self, tokens: Sequence[Sequence[int]], step: CacheStep) -> Tensor:
         """States [N, C]. Sequences are padded to the longest list of new tokens: let all be about as long."""
         padded = [[*each, *[0] * (max(step.counts) - len(each))] for each in tokens]
-        return step.packed(self.decoder.hidden(self._tensor(padded), step))
+        past = PagedStep(step) if self.reads_paged else step
+        return step.packed(self.decoder.hidden(self._tensor(padded), past))
 
     def advance(self, sequences: Sequence[CachedSequence], tokens: Sequence[int]) -> Tensor:
         """Append one token to every sequence; returns logits float32 [B, V]. Raises CacheFull."""

@@ -21,6 +21,7 @@ from model.device import DType, choose_device, choose_dtype
 from model.kv_cache import BLOCK_TOKENS
 from model.load_decoder import load_decoder
 from model.native.decoder import Decode, NativeDecoder, native_decoder
+from model.paged_step import PagedDecode, PagedDecodeUnavailable, reads_paged
 from model.passage_disk import PassageDisk, PassageFolder
 from model.prompt_template import PromptTemplate
 from model.registry import resolve_decoder
@@ -118,13 +119,15 @@ class Generator:
         decode: Decode = "plain",
         passage_folder: PassageFolder | None = None,
         cache_in_8_bits: bool = False,
+        paged_decode: PagedDecode = "gather",
     ) -> Generator:
         """The generator behind configured names (see `resolve_decoder` and `resolve_answerer`).
 
         `decode` says who computes what is decoded: `native` steps, `plain` torch, or `auto`: native where
         this machine can. Passages read apart are kept in `passage_folder` too. Raises ModelNotFound and
         ChecksumMismatch; ConfigError, WeightsError or TokenizerError for a checkpoint that is not implemented
-        or damaged; AnswererMismatch for another decoder's adapter; NativeUnavailable.
+        or damaged; AnswererMismatch for another decoder's adapter; NativeUnavailable; PagedDecodeUnavailable
+        when `paged_decode` asks for a kernel that cannot read the cache.
         """
         card = resolve_decoder(name, models_folder)
         adapter = None if answerer is None else Answerer.load(answerer, card)
@@ -142,7 +145,11 @@ class Generator:
             native=native_decoder(decoder, models_folder / "native", decode),
             cache_in_8_bits=cache_in_8_bits,
         )
-        if passage_folder is not None:
+        if generator.runner.native is None:
+            generator.runner.reads_paged = reads_paged(paged_decode, generator.runner.cache)
+        elif paged_decode == "kernel":
+            raise PagedDecodeUnavailable("native steps decode")
+        if passage_folder is not None and passage_folder.budget_bytes:
             generator.keep_passages(passage_folder)
         return generator
 

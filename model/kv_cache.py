@@ -311,7 +311,7 @@ class CacheStep:
         self._start = torch.tensor(starts, device=device)
         self.positions = self._start[:, None] + offsets  # int64 [B, T]; rows beyond counts[i] are padding
         ragged = min(counts) < rows
-        self._real = offsets < torch.tensor(counts, device=device)[:, None] if ragged else None  # [B, T]
+        self.real = offsets < torch.tensor(counts, device=device)[:, None] if ragged else None  # [B, T]
         self._slots = self._slot_numbers()
 
     def _slot_numbers(self) -> Tensor:
@@ -330,15 +330,19 @@ class CacheStep:
 
         S covers what the window lets any new token see: old tokens of windowed layers are not read.
         """
-        self.cache.keys.write(layer, self._slots, self.packed(k))
-        self.cache.values.write(layer, self._slots, self.packed(v))
+        self.store(layer, k, v)
         if len(self.tables) == 1:
             return self._read_alone(layer, k, v, window)
         return self._read_batch(layer, window)
 
+    def store(self, layer: int, k: Tensor, v: Tensor) -> None:
+        """Store the new tokens' k, v [B, T, K, D]."""
+        self.cache.keys.write(layer, self._slots, self.packed(k))
+        self.cache.values.write(layer, self._slots, self.packed(v))
+
     def packed(self, padded: Tensor) -> Tensor:
         """Rows [N, ...] of the new tokens out of [B, T, ...], sequence by sequence, padding left out."""
-        return padded.flatten(0, 1) if self._real is None else padded[self._real]
+        return padded.flatten(0, 1) if self.real is None else padded[self.real]
 
     def _read_alone(
         self, layer: int, k: Tensor, v: Tensor, window: int | None

@@ -37,7 +37,7 @@ ABANDONED_AFTER_S = 600.0  # a file that was never renamed
 
 @dataclass(frozen=True, slots=True)
 class PassageFolder:
-    """Where passages may be kept, and how many bytes of them."""
+    """Where passages may be kept, and how many bytes of them; 0: none are."""
 
     path: Path
     budget_bytes: int
