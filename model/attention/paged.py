@@ -27,5 +27,7 @@ def attend(q: Tensor, keys: Tensor, values: Tensor, mask: PagedMask, *, scale: f
         raise RuntimeError("paged attention needs triton, which is not installed") from error
     batch, _, rows, _ = q.shape
     tokens = q.transpose(1, 2).flatten(0, 1)  # [N, H, D]
-    seen = decode_paged(tokens, keys, values, mask.tables, mask.lengths, scale=scale, window=mask.window)
-    return seen.unflatten(0, (batch, rows)).transpose(1, 2)
+    seen: Tensor = decode_paged(
+        tokens, keys, values, mask.tables, mask.lengths, scale=scale, window=mask.window
+    )
+    return seen.view(batch, rows, *seen.shape[1:]).transpose(1, 2)
