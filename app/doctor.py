@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app import doctor_rows as rows
 from app.compaction import compact
 from app.db import WriteLock, schema_is_current, take_lock
-from app.documents import encoders, index_log, repository, sweeping
+from app.documents import encoders, index_log, kept_passages, repository, sweeping
 from app.documents.encoders import require_encoder
 from app.documents.index_sync import catch_up
 from app.documents.removal import collect_garbage
@@ -24,7 +24,7 @@ from app.errors import AppError
 from app.jobs import repository as jobs
 from app.jobs.workplace import Workplace
 from app.reindexing import add_vectors
-from app.services import Services
+from app.services import Services, passage_folder
 
 NAMED = 5  # ids shown with a problem
 ABANDONED_AFTER_S = 24 * 3600.0
@@ -81,6 +81,7 @@ def check(services: Services) -> DoctorReport:
         used = repository.used_digests(session)
         documents = repository.count_by_status(session)
         problems += _check_work(services, session)
+        problems += _check_passages(services, session)
     problems += _check_files(services, used)
     return DoctorReport(
         ok=not problems,
@@ -104,6 +105,7 @@ def fix(services: Services) -> DoctorReport:
     services.index.reset()
     with services.sessions() as session:
         _workplace(services).clear(_left_work(services, session))
+        _clear_passages(services, session)
         used = repository.used_digests(session)
     collect_garbage(services.sessions, services.blobs, frozenset(services.blobs.digests()) - used.keys())
     for path in services.blobs.abandoned(ABANDONED_AFTER_S):
@@ -197,6 +199,22 @@ def _check_work(services: Services, session: Session) -> Iterator[Problem]:
     if left := _left_work(services, session):
         cause = f"{len(left)} jobs that are over have left what was read: {_some(left)}."
         yield Problem("work_left", len(left), cause, RUN_FIX)
+
+
+def _check_passages(services: Services, session: Session) -> Iterator[Problem]:
+    """What a decoder has read of a document that is deleted."""
+    folder = passage_folder(services.settings)
+    if kept_passages.has_deleted(session, folder):
+        count = len(kept_passages.kept_files(folder))
+        cause = f"{count} passages that a decoder has read are kept since before the last deletion."
+        yield Problem("passages_left", count, cause, RUN_FIX)
+
+
+def _clear_passages(services: Services, session: Session) -> None:
+    folder = passage_folder(services.settings)
+    if kept_passages.has_deleted(session, folder):
+        kept_passages.clear(folder)
+        kept_passages.mark_clean(folder, index_log.last_deletion_id(session))
 
 
 def _left_work(services: Services, session: Session) -> set[int]:

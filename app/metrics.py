@@ -104,12 +104,24 @@ def _generation(state: GenerationState) -> Iterable[Metric]:
     )
     yield _labelled(
         CounterMetricFamily("footnote_passage_reads", "Passages by where they were found.", labels=["found"]),
-        {"stored": state.passage_hits, "new": state.passage_misses},
+        {"stored": state.passage_hits, "disk": state.passage_disk_hits, "new": state.passage_misses},
     )
     yield CounterMetricFamily(
         "footnote_passage_evictions", "Stored passages forgotten.", value=state.passage_evictions
     )
     yield GaugeMetricFamily("footnote_passage_bytes", "Memory of stored passages.", value=state.passage_bytes)
+    yield CounterMetricFamily(
+        "footnote_passage_disk_evictions",
+        "Passages on disk that made room.",
+        value=state.passage_disk_evictions,
+    )
+    yield _labelled(
+        CounterMetricFamily("footnote_passage_disk_failures", "Passages on disk lost.", labels=["what"]),
+        {"damaged": state.passage_disk_damaged, "unwritten": state.passage_disk_unwritten},
+    )
+    yield GaugeMetricFamily(
+        "footnote_passage_disk_bytes", "Disk of stored passages.", value=state.passage_disk_bytes
+    )
 
 
 def _labelled(family: CounterMetricFamily | GaugeMetricFamily, counts: Mapping[str, int]) -> Metric:

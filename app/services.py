@@ -118,10 +118,15 @@ class GenerationState:
     prefix_hit_tokens: int  # of prompts, that were read from earlier prompts' blocks, since the start
     prefix_missed_tokens: int
     prefix_evictions: int
-    passage_hits: int  # passages whose keys and values were stored, since the start
+    passage_hits: int  # passages whose keys and values were in memory, since the start
     passage_misses: int
     passage_evictions: int
     passage_bytes: int  # stored now
+    passage_disk_hits: int  # found on disk and not in memory
+    passage_disk_evictions: int
+    passage_disk_damaged: int  # files that were not what had been written
+    passage_disk_unwritten: int
+    passage_disk_bytes: int  # of the whole folder, as last counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +233,16 @@ def assemble_services(settings: Settings, models: Models) -> Services:
 
 def index_folder(settings: Settings) -> Path:
     """Where this database's snapshots are: another database has another history of changes."""
-    digest = hashlib.sha256(settings.resolved_database_url.encode()).hexdigest()[:12]
-    return settings.data_dir / "index" / digest
+    return settings.data_dir / "index" / _database_digest(settings)
+
+
+def _database_digest(settings: Settings) -> str:
+    return hashlib.sha256(settings.resolved_database_url.encode()).hexdigest()[:12]
+
+
+def passage_folder(settings: Settings) -> Path:
+    """Where the decoder keeps what it has read of this database's documents."""
+    return settings.data_dir / "passages" / _database_digest(settings)
 
 
 def open_index(settings: Settings, models: IngestModels) -> IndexStore:

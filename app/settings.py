@@ -61,6 +61,16 @@ class Settings(BaseSettings):
         description="Who answers, reranks, verifies: 8-bit native steps, built at first use, or plain torch; "
         "auto is native where the processor and a compiler allow it.",
     )
+    cache_dtype: Literal["auto", "int8"] = Field(
+        "auto",
+        description="How keys and values are kept: `auto` as computed, `int8` in half of the memory that "
+        "bfloat16 takes.",
+    )
+    paged_decode: Literal["auto", "kernel", "gather"] = Field(
+        "auto",
+        description="Decode steps of plain torch read the cache by a Triton `kernel` or `gather` its blocks; "
+        "`auto` is the kernel on a CUDA device where it can.",
+    )
     encoder_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Encoder, reranker and verifier arithmetic; `auto` as above."
     )
@@ -120,6 +130,12 @@ class Settings(BaseSettings):
     )
     passage_mask: Literal["full", "block"] = Field(
         "full", description="`block` reads passages apart and keeps them, so that none is read twice."
+    )
+    passage_disk_bytes: int = Field(
+        0,
+        ge=0,
+        description="Disk for passages read apart, found again after a restart until a document is deleted; "
+        "0: memory only.",
     )
     prompt_tokens: int = Field(2048, ge=256, le=32_768, description="Token budget of the answer prompt.")
     answer_tokens: int = Field(64, ge=1, le=4096, description="Most tokens in one answer.")

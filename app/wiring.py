@@ -28,6 +28,7 @@ from app.services import (
     Services,
     TextGenerator,
     assemble_services,
+    passage_folder,
 )
 from app.settings import Settings
 from model.answerer import AnswererMismatch
@@ -45,7 +46,9 @@ from model.forward_pass import Interrupt
 from model.generator import DecodingOptions, Generator, Piece, Segments
 from model.native.encoder import NativeChoice
 from model.native.library import NativeUnavailable
+from model.paged_step import PagedDecodeUnavailable
 from model.pair_scorer import PairScorer
+from model.passage_disk import PassageFolder
 from model.registry import (
     ModelCard,
     resolve_answerer,
@@ -215,11 +218,19 @@ def _generator(settings: Settings) -> Generator:
             models_folder=models_folder(settings),
             answerer=_answerer(settings),
             decode=settings.decode,
+            passage_folder=PassageFolder(passage_folder(settings), settings.passage_disk_bytes),
+            cache_in_8_bits=settings.cache_dtype == "int8",
+            paged_decode=settings.paged_decode,
         )
     except NativeUnavailable as error:
         raise ConfigurationError(
             f"FOOTNOTE_DECODE=native is not possible here: {error}.",
             next_step="Set FOOTNOTE_DECODE=auto to decode by plain torch.",
+        ) from error
+    except PagedDecodeUnavailable as error:
+        raise ConfigurationError(
+            f"FOOTNOTE_PAGED_DECODE=kernel is not possible here: {error}.",
+            next_step="Set FOOTNOTE_PAGED_DECODE=auto to use the kernel only where it can run.",
         ) from error
     except AnswererMismatch as error:
         raise ConfigurationError(
@@ -237,6 +248,8 @@ def _arithmetic(settings: Settings, generator: Generator) -> dict[str, str]:
         "device": weight.device.type,
         "torch": torch.__version__,
         "prompt_lookup_tokens": str(settings.prompt_lookup_tokens),
+        **({"cache": "int8"} if generator.runner.cache.is_in_8_bits else {}),
+        **({"attention": "paged kernel"} if generator.runner.reads_paged else {}),
     }
 
 
@@ -256,7 +269,7 @@ def _larger_generator(settings: Settings) -> Generator:
 
 def _forget(generators: Sequence[Generator]) -> None:
     for each in generators:
-        each.runner.passages.clear()
+        each.runner.forget()
 
 
 def _step_all(generators: Sequence[Generator], interrupt: Interrupt) -> bool:
@@ -266,9 +279,12 @@ def _step_all(generators: Sequence[Generator], interrupt: Interrupt) -> bool:
 
 
 def _sum_of(states: Sequence[GenerationState]) -> GenerationState:
-    return GenerationState(
-        **{field.name: sum(getattr(each, field.name) for each in states) for field in fields(GenerationState)}
-    )
+    """Counts added up; of the folder on disk that all share, the size."""
+    added = {
+        field.name: sum(getattr(each, field.name) for each in states) for field in fields(GenerationState)
+    }
+    added["passage_disk_bytes"] = max(each.passage_disk_bytes for each in states)
+    return GenerationState(**added)
 
 
 def _answerer(settings: Settings) -> str | None:
@@ -359,6 +375,7 @@ class DeviceGenerator(TextGenerator):
     def state(self) -> GenerationState:
         """Counts for metrics; read without the device thread, so they may be a step apart."""
         scheduler, runner = self._generator.scheduler.state, self._generator.runner
+        disk = runner.passages.disk
         return GenerationState(
             waiting=scheduler.waiting,
             running=scheduler.running,
@@ -373,4 +390,9 @@ class DeviceGenerator(TextGenerator):
             passage_misses=runner.passages.misses,
             passage_evictions=runner.passages.evictions,
             passage_bytes=runner.passages.bytes,
+            passage_disk_hits=disk.hits if disk else 0,
+            passage_disk_evictions=disk.evictions if disk else 0,
+            passage_disk_damaged=disk.damaged if disk else 0,
+            passage_disk_unwritten=disk.unwritten if disk else 0,
+            passage_disk_bytes=disk.bytes if disk else 0,
         )

@@ -11,7 +11,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from model.attention import AttentionMask, Implementation, attend
+from model.attention import AttentionMask, Implementation, PagedMask, attend
 from model.config import DecoderConfig
 from model.forward_pass import Interrupt, remaining_share
 from model.layers import GatedMLP, HeadNorm, RMSNorm, Rotary, RotaryTable, rotate
@@ -24,8 +24,11 @@ class KeyValues(Protocol):
 
     def extend(
         self, layer: int, k: Tensor, v: Tensor, window: int | None, /
-    ) -> tuple[Tensor, Tensor, AttentionMask]:
-        """Take k, v [B, T, K, D] of the new tokens; return keys and values [B, K, S, D] and their mask."""
+    ) -> tuple[Tensor, Tensor, AttentionMask | PagedMask]:
+        """Take k, v [B, T, K, D] of the new tokens; return keys and values [B, K, S, D] and their mask.
+
+        Under a PagedMask keys and values are a cache's storage [blocks, block tokens, K, D].
+        """
         ...
 
 

@@ -15,9 +15,11 @@ from model.decoder_tokenizer import PromptTokens
 from model.forward_pass import ForwardPass, Interrupt
 from model.kv_cache import BLOCK_TOKENS, CachedSequence, CacheStep, KVCache
 from model.native.decoder import NativeDecoder
-from model.passage_store import PassageStore, StoredPassage
+from model.paged_step import PagedStep
+from model.passage_store import PassageStore
 from model.prefix_cache import PrefixCache
 from model.scores import Scores
+from model.stored_passage import StoredPassage
 
 PREFILL_CHUNK_TOKENS = 1024  # bounds the mask's memory, and how late a cancellation is noticed
 PREFIX_BYTES = 192 * 2**20  # of blocks that prompts begin with: some 10,000 tokens
@@ -39,6 +41,7 @@ class DecoderRunner:
         native: NativeDecoder | None = None,
         passage_bytes: int = PASSAGE_BYTES,
         prefix_bytes: int = PREFIX_BYTES,
+        cache_in_8_bits: bool = False,
     ) -> None:
         """`native` computes in the decoder's place."""
         self.decoder = decoder
@@ -46,7 +49,10 @@ class DecoderRunner:
         self.passages = PassageStore(passage_bytes)
         self.device = decoder.norm.weight.device
         dtype = cast(Block, decoder.blocks[0]).attention.qkv.weight.dtype if native is None else native.dtype
-        self.cache = KVCache(decoder.config, capacity_tokens, dtype=dtype, device=self.device)
+        self.cache = KVCache(
+            decoder.config, capacity_tokens, dtype=dtype, device=self.device, in_8_bits=cache_in_8_bits
+        )
+        self.reads_paged = False  # decode steps of plain torch by the paged kernel (`model.paged_step`)
         self.prefixes = PrefixCache(self.cache, prefix_bytes // (self.cache.bytes_per_token * BLOCK_TOKENS))
 
     def read(self, prompt: PromptTokens, cancelled: Callable[[], bool]) -> tuple[CachedSequence, Tensor]:
@@ -64,6 +70,11 @@ class DecoderRunner:
             self.cache.close(prefill.sequence)
             raise
         return prefill.sequence, prefill.logits
+
+    def forget(self) -> None:
+        """Keep nothing in memory of texts that were read before, but for what answers still use."""
+        self.passages.clear()
+        self.prefixes.clear()
 
     def prefill(self, tokens: Sequence[int], cancelled: Callable[[], bool]) -> tuple[CachedSequence, Tensor]:
         """`read` of tokens that all see those before them."""
@@ -91,7 +102,8 @@ class DecoderRunner:
     def _hidden(self, tokens: Sequence[Sequence[int]], step: CacheStep) -> Tensor:
         """States [N, C]. Sequences are padded to the longest list of new tokens: let all be about as long."""
         padded = [[*each, *[0] * (max(step.counts) - len(each))] for each in tokens]
-        return step.packed(self.decoder.hidden(self._tensor(padded), step))
+        past = PagedStep(step) if self.reads_paged else step
+        return step.packed(self.decoder.hidden(self._tensor(padded), past))
 
     def advance(self, sequences: Sequence[CachedSequence], tokens: Sequence[int]) -> Tensor:
         """Append one token to every sequence; returns logits float32 [B, V]. Raises CacheFull."""

@@ -21,6 +21,8 @@ from model.device import DType, choose_device, choose_dtype
 from model.kv_cache import BLOCK_TOKENS
 from model.load_decoder import load_decoder
 from model.native.decoder import Decode, NativeDecoder, native_decoder
+from model.paged_step import PagedDecode, PagedDecodeUnavailable, reads_paged
+from model.passage_disk import PassageDisk, PassageFolder
 from model.prompt_template import PromptTemplate
 from model.registry import resolve_decoder
 from model.sampling import MAX_BEAMS, DecodingOptions
@@ -84,6 +86,7 @@ class Generator:
         context_tokens: int = MAX_CONTEXT_TOKENS,
         answerer: AnswererInfo | None = None,
         native: NativeDecoder | None = None,
+        cache_in_8_bits: bool = False,
         step_tokens: int = STEP_TOKENS,
     ) -> None:
         """`answerer` describes the adapter that was merged into the decoder, if one was.
@@ -98,7 +101,9 @@ class Generator:
         self.context_tokens = min(context_tokens, decoder.config.max_tokens)
         # Every running sequence, and every beam, may leave most of its last block empty.
         spare_tokens = max(MAX_RUNNING, MAX_BEAMS) * BLOCK_TOKENS
-        self.runner = DecoderRunner(decoder, self.context_tokens + spare_tokens, native=native)
+        self.runner = DecoderRunner(
+            decoder, self.context_tokens + spare_tokens, native=native, cache_in_8_bits=cache_in_8_bits
+        )
         self.scheduler = Scheduler(self.runner, step_tokens=step_tokens)
 
     @classmethod
@@ -112,13 +117,17 @@ class Generator:
         implementation: Implementation = "sdpa",
         answerer: str | None = None,
         decode: Decode = "plain",
+        passage_folder: PassageFolder | None = None,
+        cache_in_8_bits: bool = False,
+        paged_decode: PagedDecode = "gather",
     ) -> Generator:
         """The generator behind configured names (see `resolve_decoder` and `resolve_answerer`).
 
         `decode` says who computes what is decoded: `native` steps, `plain` torch, or `auto`: native where
-        this machine can. Raises ModelNotFound and ChecksumMismatch; ConfigError, WeightsError or
-        TokenizerError for a checkpoint that is not implemented or damaged; AnswererMismatch for another
-        decoder's adapter; NativeUnavailable.
+        this machine can. Passages read apart are kept in `passage_folder` too. Raises ModelNotFound and
+        ChecksumMismatch; ConfigError, WeightsError or TokenizerError for a checkpoint that is not implemented
+        or damaged; AnswererMismatch for another decoder's adapter; NativeUnavailable; PagedDecodeUnavailable
+        when `paged_decode` asks for a kernel that cannot read the cache.
         """
         card = resolve_decoder(name, models_folder)
         adapter = None if answerer is None else Answerer.load(answerer, card)
@@ -128,13 +137,28 @@ class Generator:
         )
         if adapter is not None:
             adapter.merge_into(decoder, tokenizer)
-        return cls(
+        generator = cls(
             card.id if adapter is None else f"{card.id}+{adapter.id}",
             decoder,
             tokenizer,
             answerer=None if adapter is None else adapter.info,
             native=native_decoder(decoder, models_folder / "native", decode),
+            cache_in_8_bits=cache_in_8_bits,
         )
+        if generator.runner.native is None:
+            generator.runner.reads_paged = reads_paged(paged_decode, generator.runner.cache)
+        elif paged_decode == "kernel":
+            raise PagedDecodeUnavailable("native steps decode")
+        if passage_folder is not None and passage_folder.budget_bytes:
+            generator.keep_passages(passage_folder)
+        return generator
+
+    def keep_passages(self, folder: PassageFolder) -> None:
+        """Keep passages that are read apart on disk too, under all that their keys and values depend on."""
+        runner = self.runner
+        arithmetic = "plain" if runner.native is None else "native"
+        identity = f"{self.id} {self.tokenizer.id} {arithmetic} {runner.cache.keys.dtype}"
+        runner.passages.disk = PassageDisk(folder, identity=identity, device=runner.device)
 
     def generate(
         self,

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from model.attention import AttentionMask
+from model.cache_storage import CacheStorage
 from model.config import DecoderConfig
 
 BLOCK_TOKENS = 64
@@ -111,13 +112,20 @@ class KVCache:
     """Keys and values of many sequences for every layer of one decoder."""
 
     def __init__(
-        self, config: DecoderConfig, capacity_tokens: int, *, dtype: torch.dtype, device: torch.device
+        self,
+        config: DecoderConfig,
+        capacity_tokens: int,
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
+        in_8_bits: bool = False,
     ) -> None:
+        """`dtype` is what is taken and given; stored it is, too, unless `in_8_bits`."""
         blocks = blocks_for(capacity_tokens)
         shape = (config.layers, blocks, BLOCK_TOKENS, config.key_value_heads, config.head_width)
-        # Uninitialised memory costs nothing until a block is used; `_new_block` zeroes it then.
-        self.keys = torch.empty(shape, dtype=dtype, device=device)
-        self.values = torch.empty(shape, dtype=dtype, device=device)
+        self.device = device
+        self.keys = CacheStorage.empty(shape, dtype=dtype, device=device, in_8_bits=in_8_bits)
+        self.values = CacheStorage.empty(shape, dtype=dtype, device=device, in_8_bits=in_8_bits)
         self._allocator = BlockAllocator(blocks)
         self._sequences: set[CachedSequence] = set()
         self.reserve: Reserve | None = None
@@ -125,8 +133,12 @@ class KVCache:
     @property
     def bytes_per_token(self) -> int:
         """Storage one token takes over all layers."""
-        layers, _, _, heads, width = self.keys.shape
-        return 2 * layers * heads * width * self.keys.element_size()
+        return self.keys.bytes_per_token + self.values.bytes_per_token
+
+    @property
+    def is_in_8_bits(self) -> bool:
+        """True when what is read was rounded to 8 bits."""
+        return self.keys.scales is not None
 
     @property
     def blocks(self) -> int:
@@ -226,8 +238,8 @@ class KVCache:
 
     def read(self, sequence: CachedSequence, first: int) -> tuple[Tensor, Tensor]:
         """Copies of the keys and values from token `first` on: [layers, tokens, K, D] each."""
-        slots = torch.tensor(_slots(sequence.blocks, first, sequence.length_tokens), device=self.keys.device)
-        return self.keys.flatten(1, 2)[:, slots], self.values.flatten(1, 2)[:, slots]
+        slots = torch.tensor(_slots(sequence.blocks, first, sequence.length_tokens), device=self.device)
+        return self.keys.read_all(slots), self.values.read_all(slots)
 
     def append(self, sequence: CachedSequence, keys: Tensor, values: Tensor) -> None:
         """Put stored keys and values [layers, tokens, K, D] behind a sequence; raises CacheFull."""
@@ -235,9 +247,9 @@ class KVCache:
         self._check_room([sequence], [count])
         start = sequence.length_tokens
         self._grow(sequence, count)
-        slots = torch.tensor(_slots(sequence.blocks, start, start + count), device=self.keys.device)
-        self.keys.flatten(1, 2)[:, slots] = keys
-        self.values.flatten(1, 2)[:, slots] = values
+        slots = torch.tensor(_slots(sequence.blocks, start, start + count), device=self.device)
+        self.keys.write_all(slots, keys)
+        self.values.write_all(slots, values)
 
     def _check_room(self, sequences: Sequence[CachedSequence], counts: Sequence[int]) -> None:
         needed = 0
@@ -257,8 +269,8 @@ class KVCache:
     def _grow(self, sequence: CachedSequence, count: int) -> None:
         if self._writes_to_shared(sequence):
             shared, own = sequence.blocks[-1], self._allocator.allocate()
-            self.keys[:, own] = self.keys[:, shared]
-            self.values[:, own] = self.values[:, shared]
+            self.keys.copy(shared, own)
+            self.values.copy(shared, own)
             self._allocator.release(shared)
             sequence.blocks[-1] = own
         sequence.length_tokens += count
@@ -266,10 +278,9 @@ class KVCache:
             sequence.blocks.append(self._new_block())
 
     def _new_block(self) -> int:
-        """A zeroed block: slots that a mask hides are still multiplied by zero, which NaN would survive."""
         block = self._allocator.allocate()
-        self.keys[:, block] = 0
-        self.values[:, block] = 0
+        self.keys.clear(block)
+        self.values.clear(block)
         return block
 
 
@@ -295,12 +306,12 @@ class CacheStep:
         self.starts = starts
         self.counts = counts
         rows = max(counts)
-        device = cache.keys.device
+        device = cache.device
         offsets = torch.arange(rows, device=device)
         self._start = torch.tensor(starts, device=device)
         self.positions = self._start[:, None] + offsets  # int64 [B, T]; rows beyond counts[i] are padding
         ragged = min(counts) < rows
-        self._real = offsets < torch.tensor(counts, device=device)[:, None] if ragged else None  # [B, T]
+        self.real = offsets < torch.tensor(counts, device=device)[:, None] if ragged else None  # [B, T]
         self._slots = self._slot_numbers()
 
     def _slot_numbers(self) -> Tensor:
@@ -319,41 +330,42 @@ class CacheStep:
 
         S covers what the window lets any new token see: old tokens of windowed layers are not read.
         """
-        self._write(self.cache.keys[layer], k)
-        self._write(self.cache.values[layer], v)
+        self.store(layer, k, v)
         if len(self.tables) == 1:
             return self._read_alone(layer, k, v, window)
         return self._read_batch(layer, window)
 
+    def store(self, layer: int, k: Tensor, v: Tensor) -> None:
+        """Store the new tokens' k, v [B, T, K, D]."""
+        self.cache.keys.write(layer, self._slots, self.packed(k))
+        self.cache.values.write(layer, self._slots, self.packed(v))
+
     def packed(self, padded: Tensor) -> Tensor:
         """Rows [N, ...] of the new tokens out of [B, T, ...], sequence by sequence, padding left out."""
-        return padded.flatten(0, 1) if self._real is None else padded[self._real]
-
-    def _write(self, storage: Tensor, new: Tensor) -> None:
-        storage.view(-1, *storage.shape[2:])[self._slots] = self.packed(new)  # [N, K, D]
+        return padded.flatten(0, 1) if self.real is None else padded[self.real]
 
     def _read_alone(
         self, layer: int, k: Tensor, v: Tensor, window: int | None
     ) -> tuple[Tensor, Tensor, AttentionMask]:
         """One sequence: exactly the visible keys, and no mask at all for a single new token."""
         start, count = self.starts[0], self.counts[0]
-        if start == 0:
+        if start == 0 and not self.cache.is_in_8_bits:  # these are what would be read
             return k.transpose(1, 2), v.transpose(1, 2), AttentionMask(causal=True, window=window)
         first = 0 if window is None else max(0, start - window + 1)
-        keys = self._gather(self.cache.keys[layer], first, start + count)
-        values = self._gather(self.cache.values[layer], first, start + count)
+        keys = self._gather(self.cache.keys, layer, first, start + count)
+        values = self._gather(self.cache.values, layer, first, start + count)
         if count == 1:
             return keys, values, AttentionMask()
         return keys, values, AttentionMask(causal=True, window=window, query_start=self._start - first)
 
-    def _gather(self, storage: Tensor, first: int, last: int) -> Tensor:
+    def _gather(self, storage: CacheStorage, layer: int, first: int, last: int) -> Tensor:
         """Slots first to last of the only sequence: [1, K, S, D]; a view when its blocks lie in one run."""
         skipped = first // BLOCK_TOKENS
         table = self.tables[0][skipped : -(-last // BLOCK_TOKENS)]
         if table[-1] - table[0] == len(table) - 1 and table == list(range(table[0], table[-1] + 1)):
-            blocks = storage[table[0] : table[-1] + 1]
+            blocks = storage.read(layer, slice(table[0], table[-1] + 1))
         else:
-            blocks = storage[torch.tensor(table, device=storage.device)]
+            blocks = storage.read(layer, torch.tensor(table, device=self.cache.device))
         slots = blocks.flatten(0, 1)[first - skipped * BLOCK_TOKENS : last - skipped * BLOCK_TOKENS]
         return slots.transpose(0, 1)[None]
 
@@ -364,8 +376,8 @@ class CacheStep:
         longest = max(len(table) for table in self.tables)
         padded = [table[skipped:] + table[-1:] * (longest - len(table)) for table in self.tables]
         index = torch.tensor(padded, device=self.positions.device)  # [B, blocks of the longest]
-        keys = self.cache.keys[layer][index].flatten(1, 2).transpose(1, 2)
-        values = self.cache.values[layer][index].flatten(1, 2).transpose(1, 2)
+        keys = self.cache.keys.read(layer, index).flatten(1, 2).transpose(1, 2)
+        values = self.cache.values.read(layer, index).flatten(1, 2).transpose(1, 2)
         # Causality hides what lies beyond a sequence's end: padding blocks and slots not yet written.
         start = self._start - skipped * BLOCK_TOKENS
         return keys, values, AttentionMask(causal=True, window=window, query_start=start)

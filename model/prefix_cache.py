@@ -72,6 +72,12 @@ class PrefixCache:
         for key in spare[:blocks]:
             self._drop(key)
 
+    def clear(self) -> None:
+        """Hold nothing any more: a text that was read may have been deleted."""
+        for block in self._blocks.values():
+            self._cache.drop(block)
+        self._blocks.clear()
+
     def _touch(self, keys: Sequence[bytes]) -> None:
         """The beginning of a chain last: without it the rest cannot be found."""
         for key in reversed(keys):

@@ -82,7 +82,13 @@ def _cache_counts(services: Services, draft: Draft) -> Iterator[None]:
     yield
     if state and before:
         after = state()
-        names = ("passage_hits", "passage_misses", "drafted_tokens", "accepted_tokens")
+        names = (
+            "passage_hits",
+            "passage_disk_hits",
+            "passage_misses",
+            "drafted_tokens",
+            "accepted_tokens",
+        )
         draft.caches = {name: getattr(after, name) - getattr(before, name) for name in names}
 
 

@@ -18,9 +18,10 @@ from sqlalchemy.exc import DBAPIError
 from app.documents import index_log
 from app.documents.encoder_switch import changed_over, remember
 from app.documents.index_sync import catch_up
+from app.documents.kept_passages import Forgetting
 from app.documents.sweeping import sweep_services
 from app.errors import AppError, ErrorBody, Overloaded
-from app.services import Services
+from app.services import Services, passage_folder
 from retrieval.index_store import IndexStore
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,9 @@ class IndexFollower:
         self._stop = threading.Event()
         self._unsaved_changes = 0
         self._quiet_rounds = 0
-        self._forget_due = False
+        self._forgetting = Forgetting(
+            passage_folder(services.settings), lambda: self._services.models.forget_passages()
+        )
         self._next_sweep_s = 0.0  # at once: a crash may have left something before this process began
         self._save_not_before = 0.0  # time.monotonic()
         self._thread = threading.Thread(target=self._follow, name="index-follower", daemon=True)
@@ -82,10 +85,10 @@ class IndexFollower:
             before = self._services.index.last_change_id
             with self._services.sessions() as session:
                 catch_up(session, self._services.index, encoder_id=self._services.models.ingest.encoder_id)
-                self._forget_due |= bool(index_log.deleted_after(session, before))
+                has_deletion = bool(index_log.deleted_after(session, before))
             changes = abs(self._services.index.last_change_id - before)
             self._note(changes)
-            self._forget_passages()
+            self._forget_passages(has_deletion=has_deletion)
             self.state, self.problem = IndexState.READY, None
             if changes or time.monotonic() >= self._next_sweep_s:
                 sweep_services(self._services)
@@ -116,14 +119,15 @@ class IndexFollower:
             self._change_over(services)
             log.info("the encoder is %s from now on", services.models.ingest.encoder_id)
 
-    def _forget_passages(self) -> None:
+    def _forget_passages(self, *, has_deletion: bool) -> None:
         """After a deletion the decoder keeps nothing of passages that it has read."""
-        if self._forget_due:
-            try:
-                self._services.models.forget_passages()
-            except Overloaded:
-                return  # in the next round
-            self._forget_due = False
+        try:
+            with self._services.sessions() as session:
+                self._forgetting.advance(session, has_deletion=has_deletion)
+        except Overloaded:
+            return  # in the next round
+        except OSError:
+            log.exception("stored passages could not be removed; the next round tries again")
 
     def _fail(self, problem: ErrorBody) -> None:
         if self.problem is None or self.problem.code != problem.code:

@@ -42,6 +42,11 @@ def deleted_after(session: Session, change_id: int) -> frozenset[int]:
     return frozenset(session.scalars(statement))
 
 
+def last_deletion_id(session: Session) -> int:
+    """The newest change that took a document out of the indexes; 0 when there was none."""
+    return session.scalar(select(func.max(IndexChangeRow.id)).where(IndexChangeRow.action == "delete")) or 0
+
+
 def chunk_counts(session: Session, document_ids: Collection[int]) -> dict[int, int]:
     """How many chunks each of these documents has; documents without any are absent."""
     statement = (

@@ -3,7 +3,8 @@
 `reference` is the plain formula and the oracle of the tests, `blockwise` is the flash-attention algorithm
 in plain torch (memory linear in the sequence length), `sdpa` is torch's fused kernel and the default,
 `dense` is two matrix products, for training, and `triton` is flash attention on a GPU, loaded at first use.
-The caller names the implementation; nothing is chosen behind its back.
+The caller names the implementation; nothing is chosen behind its back. A cache that is read where it lies
+says so by its mask (`paged`).
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from model.attention import blockwise, dense, reference, sdpa
+from model.attention import blockwise, dense, paged, reference, sdpa
 from model.attention.mask import AttentionMask
+from model.attention.paged import PagedMask
 
-__all__ = ["IMPLEMENTATIONS", "AttentionMask", "Implementation", "attend"]
+__all__ = ["IMPLEMENTATIONS", "AttentionMask", "Implementation", "PagedMask", "attend"]
 
 Implementation = Literal["reference", "blockwise", "sdpa", "dense", "triton"]
 # Those that run on every device, with every mask and width.
@@ -49,7 +51,7 @@ def attend(
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    mask: AttentionMask,
+    mask: AttentionMask | PagedMask,
     *,
     scale: float,
     implementation: Implementation = "sdpa",
@@ -57,8 +59,11 @@ def attend(
     """Softmax attention with grouped queries: query head h reads key/value head h // (H / K).
 
     q [B, H, T, D], k and v [B, K, S, D], H divisible by K; returns [B, H, T, D] in q's dtype. A query that
-    sees no key gets zeros. Raises ValueError when the shapes do not fit together.
+    sees no key gets zeros. Raises ValueError when the shapes do not fit together. Under a PagedMask k and v
+    are a cache's storage, which only the paged kernel reads: `implementation` is for everything else.
     """
+    if isinstance(mask, PagedMask):
+        return paged.attend(q, k, v, mask, scale=scale)
     _check_shapes(q, k, v)
     return _ATTEND[implementation](q, k, v, mask, scale=scale)
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "codes.h"
 #include "numbers.h"
 #include "products.h"
 #include "spans.h"
@@ -57,10 +58,14 @@ float dot(const float* query, const Element* key, int64_t width) {
 // One query [D] over `count` keys and values that lie `stride` elements apart.
 template <class Element>
 void attend_span_plainly(const float* query, const Element* keys, const Element* values, int64_t count, int64_t stride,
-                 int64_t width, Seen& seen) {
+                 int64_t width, Seen& seen, const Scales& scales = {}) {
     alignas(64) float scores[SPAN] = {};
     for (int64_t s = 0; s < count; ++s) scores[s] = dot(query, keys + s * stride, width);
+    if (scales.keys)
+        for (int64_t s = 0; s < count; ++s) scores[s] *= scales.keys[s * scales.stride];
     const float kept = weigh(scores, 0, count, seen);
+    if (scales.values)
+        for (int64_t s = 0; s < count; ++s) scores[s] *= scales.values[s * scales.stride];
     for (int64_t i = 0; i < width; i += 64) {
         __m512 sums[4];
         const int parts = int(std::min<int64_t>(64, width - i) / 16);

@@ -26,6 +26,7 @@ from model.scores import Estimate, Scores
 log = logging.getLogger(__name__)
 
 Decode = Literal["auto", "native", "plain"]
+_ELEMENTS = (torch.float32, torch.bfloat16, torch.int8)  # of a cache, as step.h numbers them
 
 
 class _CLayer(ctypes.Structure):
@@ -64,8 +65,10 @@ class _CCache(ctypes.Structure):
     _fields_ = (
         ("keys", ctypes.c_void_p),
         ("values", ctypes.c_void_p),
+        ("key_scales", ctypes.c_void_p),
+        ("value_scales", ctypes.c_void_p),
         ("blocks", ctypes.c_int64),
-        ("is_bfloat16", ctypes.c_int64),
+        ("element", ctypes.c_int64),
     )
 
 
@@ -234,8 +237,15 @@ def _address(values: Tensor) -> ctypes.c_void_p:
 
 
 def _c_cache(cache: KVCache) -> _CCache:
-    is_bfloat16 = cache.keys.dtype == torch.bfloat16
-    return _CCache(cache.keys.data_ptr(), cache.values.data_ptr(), cache.keys.shape[1], is_bfloat16)
+    keys, values = cache.keys, cache.values
+    return _CCache(
+        keys.codes.data_ptr(),
+        values.codes.data_ptr(),
+        None if keys.scales is None else keys.scales.data_ptr(),
+        None if values.scales is None else values.scales.data_ptr(),
+        keys.codes.shape[1],
+        _ELEMENTS.index(keys.codes.dtype),
+    )
 
 
 def _check(decoder: Decoder) -> None:

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "attention.h"
@@ -158,7 +159,7 @@ class Step {
         for (int64_t r = own.first; r < own.last; ++r) place<Element>(layer, number, r);
         team_.barrier();
         if (packed_)
-            attend_packed(t, number);
+            attend_packed<Element>(t, number);
         else
             attend_in_parts<Element>(t, number);
         product(layer.output, t.seen, count_, panels(layer.output, t.index), wide_.data());
@@ -209,17 +210,37 @@ class Step {
         }
         Element* keys = slot<Element>(cache_.keys, number, r, rows_[r].position);
         Element* values = slot<Element>(cache_.values, number, r, rows_[r].position);
-        for (int64_t i = 0; i < m_.key_heads * width; ++i) {
-            store(keys + i, heads[m_.heads * width + i]);
-            store(values + i, heads[turned * width + i]);
+        if constexpr (std::is_same_v<Element, int8_t>) {
+            float* key_scales = scale_slot(cache_.key_scales, number, r, rows_[r].position);
+            float* value_scales = scale_slot(cache_.value_scales, number, r, rows_[r].position);
+            for (int64_t head = 0; head < m_.key_heads; ++head) {
+                const int64_t at = head * width;
+                key_scales[head] = store_codes(keys + at, heads + m_.heads * width + at, width);
+                value_scales[head] = store_codes(values + at, heads + turned * width + at, width);
+            }
+        } else {
+            for (int64_t i = 0; i < m_.key_heads * width; ++i) {
+                store(keys + i, heads[m_.heads * width + i]);
+                store(values + i, heads[turned * width + i]);
+            }
         }
         for (int64_t i = 0; i < m_.heads * width; ++i) heads[i] *= m_.scale;
     }
 
+    int64_t slot_number(int64_t layer, int64_t r, int64_t position) const {
+        return (layer * cache_.blocks + rows_[r].table[position / SPAN]) * SPAN + position % SPAN;
+    }
     template <class Element>
     Element* slot(void* storage, int64_t layer, int64_t r, int64_t position) const {
-        const int64_t block = layer * cache_.blocks + rows_[r].table[position / SPAN];
-        return static_cast<Element*>(storage) + (block * SPAN + position % SPAN) * m_.key_heads * m_.head_width;
+        return static_cast<Element*>(storage) + slot_number(layer, r, position) * m_.key_heads * m_.head_width;
+    }
+    float* scale_slot(float* scales, int64_t layer, int64_t r, int64_t position) const {
+        return scales + slot_number(layer, r, position) * m_.key_heads;
+    }
+    // Scales of the keys and values from one position on, of one key head and those that follow.
+    Scales scales_at(int64_t layer, int64_t r, int64_t position, int64_t key_head) const {
+        return {scale_slot(cache_.key_scales, layer, r, position) + key_head,
+                scale_slot(cache_.value_scales, layer, r, position) + key_head, m_.key_heads};
     }
 
     const float* query(int64_t r, int64_t head) const {
@@ -230,6 +251,7 @@ class Step {
     }
 
     // A prompt's rows: spans are packed once, then every thread takes every so many-th tile of queries.
+    template <class Element>
     void attend_packed([[maybe_unused]] Thread& t, [[maybe_unused]] int64_t number) {
 #ifdef __AVX512BF16__
         const Layer& layer = m_.layer[number];
@@ -237,9 +259,15 @@ class Step {
         if (t.index == 0) spans_.resize(first, spans, m_.key_heads, m_.head_width);
         team_.barrier();
         const Part own = part_of(spans, 1, t.index, team_.size());
-        for (int64_t span = first + own.first; span < first + own.last; ++span)
-            spans_.pack(span, slot<uint16_t>(cache_.keys, number, 0, span * SPAN),
-                        slot<uint16_t>(cache_.values, number, 0, span * SPAN));
+        std::vector<uint16_t> whole;
+        for (int64_t span = first + own.first; span < first + own.last; ++span) {
+            const auto* keys = slot<Element>(cache_.keys, number, 0, span * SPAN);
+            const auto* values = slot<Element>(cache_.values, number, 0, span * SPAN);
+            if constexpr (std::is_same_v<Element, int8_t>)
+                spans_.pack(span, keys, values, scales_at(number, 0, span * SPAN, 0), whole);
+            else if constexpr (std::is_same_v<Element, uint16_t>)
+                spans_.pack(span, keys, values);
+        }
         team_.barrier();
         // The heads of a group side by side as far as they fit, then rows: queries that see the same spans.
         const int64_t group = m_.heads / m_.key_heads, heads = std::min<int64_t>(group, BLOCK_ROWS);
@@ -300,9 +328,14 @@ class Step {
             Seen seen{own};
             for (int64_t span = first / SPAN + spans.first; span < first / SPAN + spans.last; ++span) {
                 const int64_t from = std::max(first, span * SPAN), to = std::min(last, (span + 1) * SPAN);
-                const int64_t shared = head * m_.key_heads / m_.heads * width;
-                attend_span(query(r, head), slot<Element>(cache_.keys, number, r, from) + shared,
-                            slot<Element>(cache_.values, number, r, from) + shared, to - from, stride, width, seen);
+                const int64_t key_head = head * m_.key_heads / m_.heads;
+                const auto* keys = slot<Element>(cache_.keys, number, r, from) + key_head * width;
+                const auto* values = slot<Element>(cache_.values, number, r, from) + key_head * width;
+                if constexpr (std::is_same_v<Element, int8_t>)
+                    attend_span_plainly(query(r, head), keys, values, to - from, stride, width, seen,
+                                        scales_at(number, r, from, key_head));
+                else
+                    attend_span(query(r, head), keys, values, to - from, stride, width, seen);
             }
             own[width] = seen.highest, own[width + 1] = seen.total;
         }
@@ -357,16 +390,17 @@ int64_t footnote_hidden(void* team, const Model* model, const Cache* cache, cons
     const auto* flag = reinterpret_cast<const std::atomic<int32_t>*>(stop);
     Team& threads = *static_cast<Team*>(team);
 #ifdef __AVX512BF16__
-    const bool packed = is_prompt && cache->is_bfloat16 && model->head_width % 32 == 0;
+    const bool packed = is_prompt && cache->element != FLOAT32 && model->head_width % 32 == 0;
 #else
     const bool packed = false && is_prompt;
 #endif
     Step step(*model, *cache, rows, count, packed, threads);
     threads.run([&](int index) {
-        if (cache->is_bfloat16)
-            step.work<uint16_t>(index, first, flag, states);
-        else
-            step.work<float>(index, first, flag, states);
+        switch (cache->element) {
+            case FLOAT32: return step.work<float>(index, first, flag, states);
+            case BFLOAT16: return step.work<uint16_t>(index, first, flag, states);
+            case INT8: return step.work<int8_t>(index, first, flag, states);
+        }
     });
     return step.reached();
 }

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "codes.h"
 #include "numbers.h"
 
 namespace footnote {
@@ -45,6 +46,18 @@ class PackedSpans {
                 for (int64_t i = 0; i < width_; ++i) v[s / 2 * width_ + i] = a[i] | uint32_t(b[i]) << 16;
             }
         }
+    }
+    // The same of codes; `whole` is room for both.
+    void pack(int64_t span, const int8_t* keys, const int8_t* values, const Scales& scales,
+              std::vector<uint16_t>& whole) {
+        const int64_t vectors = SPAN * key_heads_, count = vectors * width_;
+        whole.resize(2 * count);
+        for (int64_t v = 0; v < vectors; ++v)
+            for (int64_t i = v * width_; i < (v + 1) * width_; ++i) {
+                whole[i] = as_bfloat16(float(keys[i]) * scales.keys[v]);
+                whole[count + i] = as_bfloat16(float(values[i]) * scales.values[v]);
+            }
+        pack(span, whole.data(), whole.data() + count);
     }
     // One head of a text of its own: `count` rows of keys and values in float32, `stride` apart; zeros beyond.
     void pack_text(const float* keys, const float* values, int64_t count, int64_t stride) {

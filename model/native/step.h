@@ -23,9 +23,13 @@ struct Model {
     const float* final_norm;
 };
 
+enum Element : int64_t { FLOAT32, BFLOAT16, INT8 };
+
 struct Cache {
-    void *keys, *values;  // [layers, blocks, SPAN, K, D]
-    int64_t blocks, is_bfloat16;
+    void *keys, *values;                // [layers, blocks, SPAN, K, D]
+    float *key_scales, *value_scales;   // [layers, blocks, SPAN, K] of int8, null otherwise
+    int64_t blocks;
+    Element element;
 };
 
 struct Row {

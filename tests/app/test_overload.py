@@ -29,6 +29,11 @@ STATE = GenerationState(
     passage_misses=5,
     passage_evictions=1,
     passage_bytes=4096,
+    passage_disk_hits=6,
+    passage_disk_evictions=8,
+    passage_disk_damaged=9,
+    passage_disk_unwritten=10,
+    passage_disk_bytes=8192,
 )
 
 
@@ -100,9 +105,14 @@ def test_the_generator_is_in_the_metrics(settings: Settings) -> None:
         'footnote_prompt_tokens_total{found="new"} 200.0',
         "footnote_prefix_evictions_total 4.0",
         'footnote_passage_reads_total{found="stored"} 7.0',
+        'footnote_passage_reads_total{found="disk"} 6.0',
         'footnote_passage_reads_total{found="new"} 5.0',
         "footnote_passage_evictions_total 1.0",
         "footnote_passage_bytes 4096.0",
+        "footnote_passage_disk_evictions_total 8.0",
+        'footnote_passage_disk_failures_total{what="damaged"} 9.0',
+        'footnote_passage_disk_failures_total{what="unwritten"} 10.0',
+        "footnote_passage_disk_bytes 8192.0",
     } <= set(lines)
     services.close()
 

@@ -17,7 +17,7 @@ from app.settings import Settings, load_settings
 from app.wiring import DeviceGenerator
 from model.adapter_file import AnswererInfo, save_answerer
 from model.decoder_tokenizer import load_tokenizer_folder
-from model.generator import ContextOverflow
+from model.generator import ContextOverflow, DecodingOptions
 from model.lora import add_lora, lora_tensors
 from model.prompt_template import PromptTemplate
 from model.registry import ANSWERER_FILE, ModelCard, resolve_decoder
@@ -117,6 +117,22 @@ def test_answers_at_once_are_what_each_is_alone_and_are_counted(
     assert (state.running, state.waiting, state.cache_free_tokens) == (0, 0, state.cache_tokens)
 
 
+def test_after_a_restart_passages_come_from_the_disk(
+    tmp_path: Path, decoder_folder: Path, on_device: OnDevice
+) -> None:
+    settings = settings_for(tmp_path, decoder_folder, "none").model_copy(update={"passage_disk_bytes": 10**6})
+
+    def answer(generator: DeviceGenerator) -> str:
+        options = GenerateOptions(8, mask="block")
+        return "".join(generator.generate(("one ", "two ", "why?"), options, lambda: False))
+
+    before, after = on_device(settings), on_device(settings)
+    assert answer(before) == answer(after)
+    assert (before.state().passage_misses, before.state().passage_disk_hits) == (2, 0)
+    assert (after.state().passage_misses, after.state().passage_disk_hits) == (0, 2)
+    assert before.state().passage_disk_bytes > 0
+
+
 def test_a_prompt_over_the_context_is_refused_before_it_waits(
     tmp_path: Path, decoder_folder: Path, on_device: OnDevice
 ) -> None:
@@ -155,3 +171,25 @@ def test_the_tiny_adapter_changes_no_weights(tmp_path: Path, decoder_folder: Pat
     )
     for name, parameter in plain.named_parameters():
         assert torch.equal(parameter, merged.get_parameter(name))
+
+
+def test_a_cache_in_8_bits_is_a_setting_and_part_of_what_answers_depend_on(
+    tmp_path: Path, decoder_folder: Path
+) -> None:
+    settings = settings_for(tmp_path, decoder_folder, "none")
+    whole = app.wiring._generator(settings)
+    small = app.wiring._generator(settings.model_copy(update={"cache_dtype": "int8"}))
+    assert small.runner.cache.bytes_per_token < whole.runner.cache.bytes_per_token / 3  # of float32
+    assert app.wiring._arithmetic(settings, small)["cache"] == "int8"
+    assert "cache" not in app.wiring._arithmetic(settings, whole)
+    options = DecodingOptions(max_new_tokens=6)
+    assert len(list(small.generate("one and another", options))) == 6
+
+
+def test_the_paged_kernel_where_it_cannot_run_is_a_clear_error(tmp_path: Path, decoder_folder: Path) -> None:
+    settings = settings_for(tmp_path, decoder_folder, "none").model_copy(update={"paged_decode": "kernel"})
+    with pytest.raises(
+        ConfigurationError, match="FOOTNOTE_PAGED_DECODE=kernel is not possible here"
+    ) as raised:
+        app.wiring._generator(settings)
+    assert "CUDA" in str(raised.value)

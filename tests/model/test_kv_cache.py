@@ -66,7 +66,7 @@ def test_a_lone_sequence_reads_its_tokens_in_order_and_no_mask():
     keys, mask = append(cache, [sequence], [1], 2)
     assert keys[0, 0, :, 0].tolist() == [1.0] * BLOCK_TOKENS + [2.0]
     assert not mask.causal
-    assert keys.untyped_storage().data_ptr() == cache.keys.untyped_storage().data_ptr()  # a view
+    assert keys.untyped_storage().data_ptr() == cache.keys.codes.untyped_storage().data_ptr()  # a view
 
 
 def test_scattered_blocks_read_in_order():
@@ -156,7 +156,7 @@ def test_a_full_cache_refuses_and_stays_as_it_was():
 
 def test_bytes_per_token_counts_keys_and_values_of_all_layers():
     cache = new_cache()
-    assert cache.bytes_per_token * cache.free_tokens == cache.keys.nbytes + cache.values.nbytes
+    assert cache.bytes_per_token * cache.free_tokens == cache.keys.codes.nbytes + cache.values.codes.nbytes
 
 
 def test_random_use_keeps_integrity_and_returns_every_block():

@@ -127,3 +127,15 @@ def test_any_order_of_prompts_keeps_the_books(prompts: list[tuple[int, int]], bu
         cache.check_integrity()
         assert len(prefixes) <= budget
     assert cache.free_blocks == cache.blocks
+
+
+def test_after_clearing_nothing_is_held_but_what_a_sequence_still_uses() -> None:
+    run = runner()
+    sequence, _ = run.read(PromptTokens([prompt(200)]), lambda: False)
+    run.forget()
+    run.cache.check_integrity()
+    assert (len(run.prefixes), run.prefixes.held_blocks) == (0, [])
+    run.cache.close(sequence)
+    assert run.cache.free_blocks == run.cache.blocks
+    read(run, prompt(200))
+    assert run.prefixes.hit_tokens == 0

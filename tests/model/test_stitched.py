@@ -11,7 +11,8 @@ from model.decoder import Decoder
 from model.decoder_runner import DecoderRunner
 from model.decoder_tokenizer import PromptMask, PromptTokens
 from model.generator import never
-from model.passage_store import PassageStore, StoredPassage
+from model.passage_store import PassageStore
+from model.stored_passage import StoredPassage
 from model.train.answers.packing import Branch, Pack, PackedPast, lay_out
 from tests.model.tiny_decoders import load_tiny
 

@@ -18,7 +18,10 @@ import torch
 
 from model.attention import AttentionMask, attend
 from model.config import DecoderConfig, RotaryConfig
+from model.decoder import Decoder
+from model.decoder_runner import DecoderRunner
 from model.kv_cache import BLOCK_TOKENS, KVCache
+from model.paged_step import PagedDecodeUnavailable, reads_paged
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="triton is not installed: pip install --no-deps triton"
@@ -112,6 +115,40 @@ def run_decode(*tensors, **options):
     from model.attention import triton_decode
 
     return triton_decode.decode_paged(*tensors, scale=SCALE, **options)
+
+
+def run_greedy(decoder, device="cpu", *, paged):
+    """Tokens of three sequences: one alone, then all together, with drafts that are forgotten again."""
+    runner = DecoderRunner(decoder.to(device), 12 * BLOCK_TOKENS)
+    runner.reads_paged = paged
+    lengths = (2 * BLOCK_TOKENS - 3, 5, BLOCK_TOKENS)
+    started = [runner.prefill([(7 * at + n) % 60 for at in range(n)], lambda: False) for n in lengths]
+    sequences = [sequence for sequence, _ in started]
+    texts = [[int(logits.argmax())] for _, logits in started]
+    texts[0].append(int(runner.advance(sequences[:1], texts[0])[0].argmax()))
+    for step in range(5):
+        drafts = [[step] * (number % 2) for number in range(3)]  # ragged: some rows are padding
+        new = [[text[-1], *draft] for text, draft in zip(texts, drafts, strict=True)]
+        scores = runner.extend(sequences, new)
+        for own, text, sequence, each in zip(
+            scores.split([len(each) for each in new]), texts, sequences, new, strict=True
+        ):
+            text.append(int(own.logits[0].argmax()))
+            runner.cache.truncate(sequence, sequence.length_tokens - len(each) + 1)
+    return texts
+
+
+def tiny_decoder(dtype=torch.float32):
+    """Random weights, windowed layers and whole ones, two query heads for each key head."""
+    rotary = RotaryConfig(1e4)
+    config = DecoderConfig(
+        "llama", 61, 64, 4, 2, 16, 32, 500, 1e-6, "silu", SCALE, rotary, windows=(None, 40, None)
+    )
+    torch.manual_seed(11)
+    decoder = Decoder.uninitialised(config, dtype=dtype, device=torch.device("cpu"))
+    for parameter in decoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    return decoder
 
 
 def run_choices():
@@ -236,9 +273,29 @@ def test_decode_reads_the_storage_of_the_cache(interpret):
     for layer, window in enumerate(config.windows):
         keys, values, mask = step.extend(layer, k.transpose(1, 2), v.transpose(1, 2), window)
         expected = attend(q, keys, values, mask, scale=SCALE, implementation="reference")[:, :, 0]
-        storage = cache.keys[layer], cache.values[layer]
+        storage = cache.keys.codes[layer], cache.values.codes[layer]
         actual = interpret(run_decode, q[:, :, 0], *storage, tables, lengths, window=window)
         torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
+
+
+def test_a_decoder_writes_the_same_by_the_kernel_as_by_gathered_blocks(interpret):
+    gathered = run_greedy(tiny_decoder(), paged=False)
+    assert interpret(run_greedy, tiny_decoder(), paged=True) == gathered
+    assert len({token for text in gathered for token in text}) > 5
+
+
+@pytest.mark.parametrize(
+    ("in_8_bits", "choice", "expected"),
+    [(False, "auto", False), (False, "gather", False), (True, "gather", False)],
+)
+def test_off_the_gpu_blocks_are_gathered(in_8_bits, choice, expected):
+    cache = DecoderRunner(tiny_decoder(), 64, cache_in_8_bits=in_8_bits).cache
+    assert reads_paged(choice, cache) is expected
+
+
+def test_a_kernel_that_cannot_run_is_refused_when_asked_for():
+    with pytest.raises(PagedDecodeUnavailable, match="not on a CUDA device"):
+        reads_paged("kernel", DecoderRunner(tiny_decoder(), 64).cache)
 
 
 def test_what_the_kernels_do_not_take_is_refused(interpret):

@@ -12,7 +12,17 @@ import pytest
 import torch
 
 from model.attention import AttentionMask, attend
-from tests.model.test_triton import DTYPES, decode_error, prefill_error, random_paged, random_qkv
+from model.decoder_runner import DecoderRunner
+from model.paged_step import reads_paged
+from tests.model.test_triton import (
+    DTYPES,
+    decode_error,
+    prefill_error,
+    random_paged,
+    random_qkv,
+    run_greedy,
+    tiny_decoder,
+)
 
 pytestmark = [
     pytest.mark.gpu,
@@ -85,3 +95,13 @@ def test_decode_of_a_long_sequence_in_scattered_blocks():
     actual = decode_paged(*paged, scale=width**-0.5)
     ours, torchs = decode_error(actual, *paged, width**-0.5, None)
     assert ours <= 2 * torchs
+
+
+def test_a_decoder_on_a_device_writes_the_same_by_the_kernel_as_by_gathered_blocks():
+    assert run_greedy(tiny_decoder(), "cuda", paged=True) == run_greedy(tiny_decoder(), "cuda", paged=False)
+
+
+@pytest.mark.parametrize(("in_8_bits", "expected"), [(False, True), (True, False)])
+def test_auto_is_the_kernel_on_a_device_unless_the_cache_is_in_8_bits(in_8_bits, expected):
+    decoder = tiny_decoder(torch.bfloat16).to("cuda")
+    assert reads_paged("auto", DecoderRunner(decoder, 64, cache_in_8_bits=in_8_bits).cache) is expected

@@ -17,6 +17,7 @@ MESSAGE = "message"  # query parameter
 LATEST = 12
 CACHES = {
     "passage_hits": "passages taken from the store",
+    "passage_disk_hits": "passages taken from the disk",
     "passage_misses": "passages read anew",
     "drafted_tokens": "tokens drafted from the prompt",
     "accepted_tokens": "drafts that proved right",

@@ -1,0 +1,93 @@
+"""Where cached keys, or values, lie: as computed, or in 8 bits with a scale for each token and key head.
+
+In 8 bits a vector is codes from -127 to 127 times its largest magnitude over 127: a head of 256 takes 260
+bytes, 512 in bfloat16. Whoever reads gets the compute type; the native step reads the codes themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+MOST = 127  # the largest code
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStorage:
+    """All layers and blocks; slot numbers run through the blocks of a layer."""
+
+    codes: Tensor  # [layers, blocks, block tokens, K, D], in `dtype` or int8
+    scales: Tensor | None  # float32 [layers, blocks, block tokens, K]; None: the codes are the values
+    dtype: torch.dtype  # of what is read
+
+    @classmethod
+    def empty(
+        cls,
+        shape: tuple[int, int, int, int, int],
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
+        in_8_bits: bool,
+    ) -> CacheStorage:
+        """Uninitialised memory costs nothing until a block is used; `clear` zeroes it then."""
+        if not in_8_bits:
+            return cls(torch.empty(shape, dtype=dtype, device=device), None, dtype)
+        codes = torch.empty(shape, dtype=torch.int8, device=device)
+        return cls(codes, torch.empty(shape[:-1], dtype=torch.float32, device=device), dtype)
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Storage one token takes over all layers."""
+        layers, _, _, heads, width = self.codes.shape
+        vector_bytes = width * self.codes.element_size() + (0 if self.scales is None else 4)
+        return layers * heads * vector_bytes
+
+    def clear(self, block: int) -> None:
+        """Zero a block: slots that a mask hides are still multiplied by zero, which NaN would survive."""
+        for part in self._parts():
+            part[:, block] = 0
+
+    def copy(self, block: int, to: int) -> None:
+        """Copy a block."""
+        for part in self._parts():
+            part[:, to] = part[:, block]
+
+    def write(self, layer: int, slots: Tensor, new: Tensor) -> None:
+        """Store vectors [N, K, D] of one layer in slots int64 [N]."""
+        if self.scales is None:
+            self.codes[layer].flatten(0, 1)[slots] = new
+            return
+        codes, scales = to_8_bits(new)
+        self.codes[layer].flatten(0, 1)[slots] = codes
+        self.scales[layer].flatten(0, 1)[slots] = scales
+
+    def write_all(self, slots: Tensor, new: Tensor) -> None:
+        """Store vectors [layers, N, K, D] in slots int64 [N] of every layer."""
+        for layer, each in enumerate(new):
+            self.write(layer, slots, each)
+
+    def read(self, layer: int, blocks: slice | Tensor) -> Tensor:
+        """Blocks of a layer [..., block tokens, K, D]; of a slice a view, unless they are in 8 bits."""
+        codes = self.codes[layer][blocks]
+        return codes if self.scales is None else self._whole(codes, self.scales[layer][blocks])
+
+    def read_all(self, slots: Tensor) -> Tensor:
+        """Copies of the vectors in slots int64 [N] of every layer: [layers, N, K, D]."""
+        codes = self.codes.flatten(1, 2)[:, slots]
+        return codes if self.scales is None else self._whole(codes, self.scales.flatten(1, 2)[:, slots])
+
+    def _whole(self, codes: Tensor, scales: Tensor) -> Tensor:
+        return (codes * scales[..., None]).to(self.dtype)
+
+    def _parts(self) -> list[Tensor]:
+        return [self.codes] if self.scales is None else [self.codes, self.scales]
+
+
+def to_8_bits(vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """Codes int8 [..., D] and scales float32 [...] of vectors [..., D]; a vector of zeros has the scale 0."""
+    exact = vectors.float()
+    scales = exact.abs().amax(dim=-1) / MOST
+    codes = exact / scales.clamp_min(torch.finfo(torch.float32).tiny)[..., None]
+    return codes.round().to(torch.int8), scales
