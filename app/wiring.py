@@ -205,7 +205,7 @@ def _native(settings: Settings) -> NativeChoice:
 
 def _embedder(settings: Settings) -> Embedder:
     dtype = _dtype(settings, settings.encoder_dtype)
-    return Embedder.load(settings.encoder, device=settings.device, dtype=dtype)
+    return Embedder.load(settings.encoder, device=settings.device, dtype=dtype, native=_native(settings))
 
 
 def _generator(settings: Settings) -> Generator:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from model.device import DType, choose_device, choose_dtype
 from model.encoder import Encoder, load_encoder
+from model.native.encoder import PLAIN, NativeChoice, NativeEncoder, tiled_encoder
 from model.packed_encoder import BATCH_TOKENS, PackedEncoder
 from model.packed_tokens import PackedTokens
 from model.registry import resolve_encoder
@@ -31,8 +32,9 @@ class Embedder:
         max_tokens: int,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
+        native: NativeEncoder | None = None,
     ) -> None:
-        self._encoder = PackedEncoder(encoder, device, dtype)
+        self._encoder = PackedEncoder(encoder, device, dtype, native)
         self._tokenizer = tokenizer
         self._device = device
         self.id = identity
@@ -40,16 +42,23 @@ class Embedder:
         self.dimension = encoder.config.width
 
     @classmethod
-    def load(cls, name: str, *, device: str = "auto", dtype: DType = "float32") -> Embedder:
-        """The encoder called `name` (see `resolve_encoder`, whose errors it raises)."""
+    def load(
+        cls, name: str, *, device: str = "auto", dtype: DType = "float32", native: NativeChoice = PLAIN
+    ) -> Embedder:
+        """The encoder called `name` (see `resolve_encoder`, whose errors it raises).
+
+        `native` says whether the processor's matrix unit may compute its blocks in bfloat16.
+        """
         card, place = resolve_encoder(name), choose_device(device)
+        encoder, chosen = load_encoder(card.path), choose_dtype(dtype, place)
         return cls(
-            load_encoder(card.path),
+            encoder,
             EncoderTokenizer.load(card.path / "tokenizer.json"),
             identity=card.id,
             max_tokens=_max_tokens(card.path),
             device=place,
-            dtype=choose_dtype(dtype, place),
+            dtype=chosen,
+            native=tiled_encoder(encoder, place, chosen, native),
         )
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:

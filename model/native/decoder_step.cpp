@@ -186,10 +186,8 @@ class Step {
     void open_gates(const Panels& gates, const Panels& ups, const Codes& x, int64_t at, int64_t block) {
         const int64_t first = block * BLOCK_ROWS, count = std::min<int64_t>(BLOCK_ROWS, count_ - first);
         alignas(64) float gate[BLOCK_ROWS * GROUP], up[BLOCK_ROWS * GROUP];
-        for (int64_t half = 0; half < GROUP; half += PANEL) {
-            gates.multiply((at + half) / PANEL, x, block, count, gate + half, GROUP);
-            ups.multiply((m_.mlp_width + at + half) / PANEL, x, block, count, up + half, GROUP);
-        }
+        gates.columns(x, block, count, gate, GROUP);
+        ups.columns(x, block, count, up, GROUP);
         for (int64_t i = 0; i < count * GROUP; i += 16) {
             const __m512 open = activate16(_mm512_load_ps(gate + i), m_.silu);
             _mm512_store_ps(gate + i, _mm512_mul_ps(open, _mm512_load_ps(up + i)));

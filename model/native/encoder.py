@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from model.encoder import Block, Encoder, scaled_queries
 from model.native.decoder import Decode
-from model.native.library import NativeUnavailable, load_library
-from model.native.packing import GROUP, CMatrix, PackedMatrix, fits, pack
+from model.native.library import NativeUnavailable, has_tiles, load_library
+from model.native.packing import GROUP, CMatrix, PackedMatrix, StripMatrix, fits, in_strips, pack
 
 log = logging.getLogger(__name__)
 
@@ -35,29 +35,41 @@ class _CLayer(ctypes.Structure):
 
 class _CModel(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("width", "heads", "mlp_width")),
+        *((name, ctypes.c_int64) for name in ("width", "heads", "mlp_width", "in_pairs")),
         ("epsilon", ctypes.c_float),
         ("layer", ctypes.c_void_p),
     )
 
 
 class NativeEncoder:
-    """The blocks of an encoder over packed texts; weights and activations are rounded in groups of 32.
+    """The blocks of an encoder over packed texts.
 
-    Token vectors have a cosine of 0.9993 or more with fp32's: enough for a head that weighs a whole pair, too
-    little where vectors are compared with each other, so the embedder does without.
+    Where the processor has a matrix unit (AMX), products are in bfloat16 and token vectors as good as plain
+    torch's in that type. Elsewhere weights and activations are rounded to 8 bits in groups of 64: enough for
+    a head that weighs a whole pair, too little where vectors are compared with each other.
     """
 
-    def __init__(self, encoder: Encoder, folder: Path) -> None:
-        """`folder` keeps the built library. Raises NativeUnavailable, with the reason."""
+    def __init__(self, encoder: Encoder, folder: Path, *, tiles: bool | None = None) -> None:
+        """`folder` keeps the built library; `tiles`: by the matrix unit, None where there is one.
+
+        Raises NativeUnavailable, with the reason.
+        """
         _check(encoder)
         self._library = load_library(folder)
-        self._kept: list[PackedMatrix | Tensor] = []  # what native pointers lead to
+        if tiles and not has_tiles(self._library):
+            raise NativeUnavailable("the processor has no matrix unit (AMX)")
+        self._tiles = has_tiles(self._library) if tiles is None else tiles
+        self._kept: list[PackedMatrix | StripMatrix | Tensor] = []  # what native pointers lead to
         layers = [self._layer(cast(Block, block)) for block in encoder.blocks]
         self._layers = (_CLayer * len(layers))(*layers)
         config = encoder.config
         self._model = _CModel(
-            config.width, config.heads, config.mlp_width, config.norm_epsilon, ctypes.addressof(self._layers)
+            config.width,
+            config.heads,
+            config.mlp_width,
+            self._tiles,
+            config.norm_epsilon,
+            ctypes.addressof(self._layers),
         )
         self._team = ctypes.c_void_p(self._library.footnote_team(ctypes.c_int64(torch.get_num_threads())))
         weakref.finalize(self, self._library.footnote_end, self._team)
@@ -77,13 +89,15 @@ class NativeEncoder:
             ctypes.c_void_p(out.data_ptr()),
         )
         if not done:
-            raise RuntimeError("the library was built for a processor without bfloat16 instructions")
+            raise RuntimeError("the library was built for a processor without these instructions")
         return out
 
     def _layer(self, block: Block) -> _CLayer:
-        heads = block.heads
-        qkv = pack(scaled_queries(block.qkv.weight, heads), scaled_queries(block.qkv.bias, heads))
-        others = (pack(each.weight, each.bias) for each in (block.attention_out, block.mlp_in, block.mlp_out))
+        heads, packed = block.heads, in_strips if self._tiles else pack
+        qkv = packed(scaled_queries(block.qkv.weight, heads), scaled_queries(block.qkv.bias, heads))
+        others = (
+            packed(each.weight, each.bias) for each in (block.attention_out, block.mlp_in, block.mlp_out)
+        )
         matrices = (qkv, *others)
         self._kept += matrices
         norms = (block.attention_norm, block.mlp_norm)
@@ -106,8 +120,8 @@ def _check(encoder: Encoder) -> None:
     if (config.width // config.heads) % _HEAD_COLUMNS or config.mlp_width % GROUP:
         raise NativeUnavailable(f"widths of {config} do not divide by {_HEAD_COLUMNS}")
     linears = [each for each in encoder.blocks.modules() if isinstance(each, nn.Linear)]
-    if not all(fits(*each.weight.shape) for each in linears):
-        raise NativeUnavailable("a matrix does not divide into panels of 16 outputs and 64 inputs")
+    if not all(fits(*each.weight.shape) and each.out_features % GROUP == 0 for each in linears):
+        raise NativeUnavailable("a matrix does not divide into strips of 64 outputs and 64 inputs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,4 +150,20 @@ def native_encoder(encoder: Encoder, device: torch.device, choice: NativeChoice)
         if choice.decode == "native":
             raise
         log.warning("pairs are scored by plain torch: %s", reason)
+        return None
+
+
+def tiled_encoder(
+    encoder: Encoder, device: torch.device, dtype: torch.dtype, choice: NativeChoice
+) -> NativeEncoder | None:
+    """The native blocks by the matrix unit for vectors that are compared, which 8 bits would blur.
+
+    None for plain torch: where that was chosen, where there is no such unit, and in fp32.
+    """
+    if choice.decode == "plain" or device.type != "cpu" or dtype != torch.bfloat16:
+        return None
+    try:
+        return NativeEncoder(encoder, choice.folder, tiles=True)
+    except NativeUnavailable as reason:
+        log.info("texts are embedded by plain torch: %s", reason)
         return None

@@ -1,18 +1,23 @@
 // Texts through the blocks of an encoder (BERT: norms behind the sums, GELU, everything sees everything) in one call.
 //
-// Products as in the decoder's step: 8-bit codes of weights and of rows, each in groups of 64. Attention takes every
+// Products by the matrix unit in bfloat16, or as in the decoder's step: 8-bit codes of weights and of rows, each in
+// groups of 64. Attention takes every
 // text and head as a task: keys and values are packed as bfloat16 once, and tiles of sixteen queries read them.
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
 #include "attention.h"
 #include "numbers.h"
+#include "pairs.h"
 #include "products.h"
 #include "team.h"
 
 namespace footnote {
+
+constexpr int64_t BATCH_ROWS = 1024;  // of a thread: its rows stay in the second-level cache
 
 struct EncoderLayer {
     Matrix qkv, attention_out, mlp_in, mlp_out;
@@ -21,22 +26,28 @@ struct EncoderLayer {
 
 struct EncoderModel {
     int64_t width, heads, mlp_width;
+    int64_t in_pairs;  // matrices are strips of bfloat16, not codes
     float epsilon;
     const EncoderLayer* layer;
 };
 
 #ifdef __AVX512BF16__
 
+template <class Rounded>  // rows as a product reads them
 class Texts {
    public:
-    Texts(const EncoderModel& model, int64_t count, const int64_t* sizes, Team& team) : m_(model), team_(team) {
+    Texts(const EncoderModel& model, Team& team) : m_(model), team_(team) {}
+
+    void take(const int64_t* sizes, int64_t count) {
+        rows_ = 0;
+        starts_.clear();
         for (int64_t text = 0; text < count; ++text) {
             starts_.push_back(rows_);
             rows_ += sizes[text];
         }
         starts_.push_back(rows_);
-        qkv_.resize(rows_ * 3 * m_.width);
-        sums_.resize(rows_ * m_.width);
+        qkv_.resize(blocks_of(rows_, BLOCK) * BLOCK * 3 * m_.width);
+        sums_.resize(blocks_of(rows_, BLOCK) * BLOCK * m_.width);
         outer_.resize(rows_, m_.width);
         seen_.resize(rows_, m_.width);
         inner_.resize(rows_, m_.mlp_width);
@@ -62,13 +73,15 @@ class Texts {
     }
 
    private:
-    void round(Part rows, const float* x, Codes& to) {
+    static constexpr int BLOCK = Rounded::BLOCK;
+
+    void round(Part rows, const float* x, Rounded& to) {
         for (int64_t r = rows.first; r < rows.last; ++r) to.round(r, 0, m_.width, x + r * m_.width);
         team_.barrier();
     }
 
-    void multiply(int index, const Matrix& matrix, const Codes& x, float* out) {
-        product(matrix, x, rows_, part_of(matrix.outputs / PANEL, 1, index, team_.size()), out);
+    void multiply(int index, const Matrix& matrix, const Rounded& x, float* out) {
+        product(matrix, x, rows_, part_of(matrix.outputs / PANEL, GROUP / PANEL, index, team_.size()), out);
         team_.barrier();
     }
 
@@ -104,14 +117,13 @@ class Texts {
     // The MLP's inside: products and GELU, GROUP columns of a block of rows at a time.
     void open(int index, const Matrix& matrix) {
         const Part own = part_of(m_.mlp_width, GROUP, index, team_.size());
-        alignas(64) float values[BLOCK_ROWS * GROUP];
-        Panels panels(rows_);
+        alignas(64) float values[BLOCK * GROUP];
+        auto panels = columns_for(outer_, rows_);
         for (int64_t at = own.first; at < own.last; at += GROUP) {
             panels.take(matrix, at / PANEL, GROUP / PANEL);
-            for (int64_t block = 0; block < blocks_of(rows_); ++block) {
-                const int64_t first = block * BLOCK_ROWS, count = std::min<int64_t>(BLOCK_ROWS, rows_ - first);
-                for (int64_t half = 0; half < GROUP; half += PANEL)
-                    panels.multiply((at + half) / PANEL, outer_, block, count, values + half, GROUP);
+            for (int64_t block = 0; block < blocks_of(rows_, BLOCK); ++block) {
+                const int64_t first = block * BLOCK, count = std::min<int64_t>(BLOCK, rows_ - first);
+                panels.columns(outer_, block, count, values, GROUP);
                 for (int64_t i = 0; i < count * GROUP; i += 16)
                     _mm512_store_ps(values + i, gelu16(_mm512_load_ps(values + i)));
                 for (int64_t r = 0; r < count; ++r) inner_.round(first + r, at, at + GROUP, values + r * GROUP);
@@ -124,9 +136,45 @@ class Texts {
     Team& team_;
     int64_t rows_ = 0;
     std::vector<int64_t> starts_;
-    std::vector<float> qkv_, sums_;
-    Codes outer_, seen_, inner_;
+    Floats qkv_, sums_;
+    Rounded outer_, seen_, inner_;
 };
+
+// Some texts, one behind another, and where they begin.
+struct Batch {
+    int64_t first, count, start;
+};
+
+// Batches of up to BATCH_ROWS rows, or of one longer text.
+inline std::vector<Batch> batches_of(const int64_t* sizes, int64_t count) {
+    std::vector<Batch> batches;
+    int64_t start = 0, rows = BATCH_ROWS;
+    for (int64_t text = 0; text < count; start += sizes[text++]) {
+        if (rows + sizes[text] > BATCH_ROWS) batches.push_back({text, 0, start}), rows = 0;
+        batches.back().count += 1, rows += sizes[text];
+    }
+    return batches;
+}
+
+// Threads take batches each for itself, without waiting for each other, or share what is too little for that.
+template <class Rounded>
+void encode(const EncoderModel& model, Part layers, const int64_t* sizes, int64_t count, Team& team, float* x) {
+    const std::vector<Batch> batches = batches_of(sizes, count);
+    if (int64_t(batches.size()) < team.size()) {
+        Texts<Rounded> texts(model, team);
+        texts.take(sizes, count);
+        return team.run([&](int index) { texts.work(index, layers.first, layers.last, x); });
+    }
+    std::atomic<size_t> next{0};
+    team.run([&](int) {
+        Team alone(1);
+        Texts<Rounded> texts(model, alone);
+        for (size_t at = next++; at < batches.size(); at = next++) {
+            texts.take(sizes + batches[at].first, batches[at].count);
+            texts.work(0, layers.first, layers.last, x + batches[at].start * model.width);
+        }
+    });
+}
 
 #endif
 
@@ -137,15 +185,17 @@ using namespace footnote;
 extern "C" {
 
 // x [rows, C] of `count` texts, one behind another, through layers first to last, in place; false where the processor
-// multiplies no bfloat16.
+// multiplies no bfloat16, or not by tiles though the matrices are strips.
 bool footnote_encode([[maybe_unused]] void* team, [[maybe_unused]] const EncoderModel* model,
                      [[maybe_unused]] int64_t first, [[maybe_unused]] int64_t last, [[maybe_unused]] int64_t count,
                      [[maybe_unused]] const int64_t* sizes, [[maybe_unused]] float* x) {
 #ifdef __AVX512BF16__
     Team& threads = *static_cast<Team*>(team);
-    Texts texts(*model, count, sizes, threads);
-    threads.run([&](int index) { texts.work(index, first, last, x); });
-    return true;
+    if (!model->in_pairs) return encode<Codes>(*model, {first, last}, sizes, count, threads, x), true;
+#ifdef __AMX_BF16__
+    if (tiles_in_use) return encode<Pairs>(*model, {first, last}, sizes, count, threads, x), true;
+#endif
+    return false;
 #else
     return false;
 #endif

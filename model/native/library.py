@@ -50,6 +50,7 @@ def _open(path: Path) -> ctypes.CDLL:
     library.footnote_team.restype = ctypes.c_void_p
     library.footnote_encode.restype = ctypes.c_bool
     library.footnote_tiles.restype = ctypes.c_bool
+    library.footnote_has_tiles.restype = ctypes.c_bool
     use_tiles(library)
     library.footnote_hidden.restype = ctypes.c_int64
     return library
@@ -61,6 +62,11 @@ def use_tiles(library: ctypes.CDLL, wanted: bool = True) -> bool:
     Products are the same to the last bit either way; attention adds in another order.
     """
     return bool(library.footnote_tiles(ctypes.c_bool(wanted)))
+
+
+def has_tiles(library: ctypes.CDLL) -> bool:
+    """Whether the steps use the matrix unit now."""
+    return bool(library.footnote_has_tiles())
 
 
 def _built(folder: Path) -> Path:

@@ -6,8 +6,20 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 namespace footnote {
+
+// Floats from the beginning of a cache line on: rows of tiles that cross lines are written at half the rate.
+class Floats {
+   public:
+    void resize(int64_t count) { lines_.resize((count + 15) / 16); }
+    float* data() { return reinterpret_cast<float*>(lines_.data()); }
+    float& operator[](int64_t i) { return data()[i]; }
+
+   private:
+    std::vector<__m512> lines_;
+};
 
 inline uint16_t as_bfloat16(float value) {  // to nearest, ties to even
     uint32_t bits;

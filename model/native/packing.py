@@ -14,6 +14,8 @@ from torch import Tensor
 
 GROUP = 64  # inputs that share a scale
 PANEL = 16  # outputs side by side
+STRIP = 32  # outputs side by side in bfloat16
+PAIRED = 32  # inputs that the matrix unit takes at once in bfloat16
 _QUAD = 4  # inputs in one 32-bit lane
 _CHUNK_ROWS = 16_384  # bounds the float32 copy of a large matrix while it is packed
 
@@ -62,6 +64,29 @@ class PackedMatrix:
         values = (codes.float() - middle) * self.scales.float()[:, :, None, :, None]
         weight: Tensor = values.permute(0, 3, 1, 2, 4).reshape(panels * PANEL, groups * GROUP)
         return weight
+
+
+@dataclass(frozen=True, slots=True)
+class StripMatrix:
+    """A weight [N, K] in bfloat16, as the matrix unit reads it."""
+
+    pairs: Tensor  # bfloat16 [N / 32, K / 2, 32, 2]: two inputs of an output
+    bias: Tensor | None  # float32 [N]
+
+    def c(self) -> CMatrix:
+        """For the native step; this object must outlive it."""
+        strips, pairs = self.pairs.shape[:2]
+        bias = None if self.bias is None else self.bias.data_ptr()
+        return CMatrix(self.pairs.data_ptr(), None, bias, strips * STRIP, pairs * 2)
+
+
+def in_strips(weight: Tensor, bias: Tensor | None = None) -> StripMatrix:
+    """A weight [N, K] rounded to bfloat16; N divides by STRIP and K by PAIRED, else ValueError."""
+    outputs, inputs = weight.shape
+    if outputs % STRIP or inputs % PAIRED:
+        raise ValueError(f"{tuple(weight.shape)} does not divide into {STRIP} outputs and {PAIRED} inputs")
+    pairs = weight.detach().bfloat16().view(outputs // STRIP, STRIP, inputs // 2, 2).transpose(1, 2)
+    return StripMatrix(pairs.contiguous(), None if bias is None else bias.detach().float().contiguous())
 
 
 def fits(outputs: int, inputs: int) -> bool:

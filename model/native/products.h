@@ -32,10 +32,11 @@ struct Matrix {
     int64_t outputs, inputs;
 };
 
-inline int64_t blocks_of(int64_t rows) { return (rows + BLOCK_ROWS - 1) / BLOCK_ROWS; }
+inline int64_t blocks_of(int64_t rows, int64_t block = BLOCK_ROWS) { return (rows + block - 1) / block; }
 
 // Rows rounded to 8 bits, one scale for a group, and -128 times the sum of the group's codes.
 struct Codes {
+    static constexpr int BLOCK = BLOCK_ROWS;
     int64_t inputs = 0;
     std::vector<__m512i> groups;   // [blocks, groups, BLOCK_ROWS] of GROUP codes
     std::vector<float> scales;     // as groups
@@ -127,7 +128,7 @@ class Panels {
     explicit Panels(int64_t rows) : tiled_(rows > TILE_ROWS && tiles_in_use.load(std::memory_order_relaxed)) {}
 
     void take(const Matrix& m, int64_t first, int64_t count) {
-        m_ = &m, first_ = first;
+        m_ = &m, first_ = first, count_ = count;
         if (tiled_) sign(m.codes + first * PANEL * m.inputs, count * PANEL * m.inputs);
     }
     // out[r * stride + 0..16) of one of them for `count` rows of a block.
@@ -138,6 +139,12 @@ class Panels {
         for (int64_t row = 0; row < count; row += TILE_ROWS)
             PRODUCTS[std::min<int64_t>(TILE_ROWS, count - row) - 1](*m_, panel, x, block * BLOCK_ROWS + row,
                                                                     out + row * stride, stride);
+    }
+
+    // The same of all of them, side by side.
+    void columns(const Codes& x, int64_t block, int64_t count, float* out, int64_t stride) const {
+        for (int64_t panel = first_; panel < first_ + count_; ++panel)
+            multiply(panel, x, block, count, out + (panel - first_) * PANEL, stride);
     }
 
    private:
@@ -177,9 +184,11 @@ class Panels {
 
     bool tiled_;
     const Matrix* m_ = nullptr;
-    int64_t first_ = 0;
+    int64_t first_ = 0, count_ = 0;
     std::vector<__m512i> signed_;  // codes less 128, of all panels taken
 };
+
+inline Panels columns_for(const Codes&, int64_t rows) { return Panels(rows); }
 
 // out [rows, N]: the given panels, as many at a time as stay cached while all rows pass them.
 inline void product(const Matrix& m, const Codes& x, int64_t rows, Part own, float* out) {
@@ -190,8 +199,7 @@ inline void product(const Matrix& m, const Codes& x, int64_t rows, Part own, flo
         panels.take(m, first, last - first);
         for (int64_t block = 0; block < blocks_of(rows); ++block) {
             const int64_t row = block * BLOCK_ROWS, count = std::min<int64_t>(BLOCK_ROWS, rows - row);
-            for (int64_t panel = first; panel < last; ++panel)
-                panels.multiply(panel, x, block, count, out + row * m.outputs + panel * PANEL, m.outputs);
+            panels.columns(x, block, count, out + row * m.outputs + first * PANEL, m.outputs);
         }
     }
 }

@@ -17,4 +17,6 @@ bool footnote_tiles([[maybe_unused]] bool wanted) {
 #endif
     return footnote::tiles_in_use;
 }
+
+bool footnote_has_tiles() { return footnote::tiles_in_use; }
 }

@@ -70,6 +70,30 @@ inline void score_in_tiles(const uint32_t* queries, const uint32_t* keys, int64_
     _tile_stored(3, scores + 48, stride * 4);
 }
 
+// out [32, 32], rows `out_stride` apart: `begin`, rows `begin_stride` apart, and the products of rows [32, inputs / 2],
+// `stride` apart, with columns [inputs / 2, 32]; both are pairs of bfloat16. Each load serves two products.
+inline void multiply_square(const uint32_t* rows, int64_t stride, const uint32_t* columns, int64_t inputs,
+                            const float* begin, int64_t begin_stride, float* out, int64_t out_stride) {
+    _tile_loadd(0, begin, begin_stride * 4);
+    _tile_loadd(1, begin + 16, begin_stride * 4);
+    _tile_loadd(2, begin + 16 * begin_stride, begin_stride * 4);
+    _tile_loadd(3, begin + 16 * begin_stride + 16, begin_stride * 4);
+    for (int64_t pair = 0; pair < inputs / 2; pair += 16, columns += 16 * 32) {
+        _tile_loadd(4, rows + pair, stride * 4);
+        _tile_loadd(6, columns, 128);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_loadd(7, columns + 16, 128);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_loadd(5, rows + 16 * stride + pair, stride * 4);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_stored(0, out, out_stride * 4);
+    _tile_stored(1, out + 16, out_stride * 4);
+    _tile_stored(2, out + 16 * out_stride, out_stride * 4);
+    _tile_stored(3, out + 16 * out_stride + 16, out_stride * 4);
+}
+
 // Adds values [32, width], pairs of keys, to out [16, width] under weights [16, 32], rows `stride` apart.
 inline void gather_in_tiles(const uint32_t* values, int64_t width, const int32_t* weights, int64_t stride,
                             float* out) {

@@ -75,14 +75,31 @@ def plain(encoder: Encoder, batch: TokenBatch, tokens: PackedTokens) -> Tensor:
         return tokens.take(encoder(batch.token_ids, batch.lengths, batch.token_types))
 
 
-@pytest.mark.parametrize("sizes", [[1], [2, 1, 3], [64], [65, 7, 128, 1], [200, 199], [8] * 5])
+SIZES = pytest.mark.parametrize("sizes", [[1], [2, 1, 3], [64], [65, 7, 128, 1], [200, 199], [8] * 5])
+
+
+@SIZES
 def test_texts_of_any_length(folder: Path, sizes: list[int]) -> None:
     encoder = random_encoder()
     batch, tokens = packed(sizes)
-    fast = PackedEncoder(encoder, CPU, native=NativeEncoder(encoder, folder))(tokens)
+    fast = PackedEncoder(encoder, CPU, native=NativeEncoder(encoder, folder, tiles=False))(tokens)
     assert fast.shape == (sum(sizes), CONFIG.width)
     assert closeness(plain(rounding(encoder), batch, tokens), fast) > 0.999
     assert closeness(plain(encoder, batch, tokens), fast) > 0.995
+
+
+@SIZES
+def test_texts_of_any_length_by_the_matrix_unit(folder: Path, sizes: list[int]) -> None:
+    encoder = random_encoder()
+    batch, tokens = packed(sizes)
+    try:
+        native = NativeEncoder(encoder, folder, tiles=True)
+    except NativeUnavailable as reason:
+        pytest.skip(str(reason))
+    fast, full = PackedEncoder(encoder, CPU, native=native)(tokens), plain(encoder, batch, tokens)
+    in_torch = PackedEncoder(encoder, CPU, torch.bfloat16)(tokens).float()
+    assert closeness(full, fast) > 0.9995
+    assert closeness(full, fast) > closeness(full, in_torch) - 1e-5
 
 
 def test_a_text_does_not_depend_on_its_neighbours(folder: Path) -> None:
