@@ -18,7 +18,7 @@ namespace footnote {
 constexpr float SIGMAS = 6.0f;
 
 struct Estimates {
-    std::vector<float> upper;     // [rows, N]
+    std::vector<float> upper;     // [rows, N / PANEL]: the highest upper bound of each panel
     std::vector<float> lowest;    // [threads, rows]: the highest lower bound that each thread has seen
 };
 
@@ -85,12 +85,14 @@ constexpr EstimatePanel ESTIMATES[TILE_ROWS] = {estimate_panel<1>, estimate_pane
                                                 estimate_panel<4>, estimate_panel<5>, estimate_panel<6>,
                                                 estimate_panel<7>, estimate_panel<8>};
 
-// Estimated scores and their upper bounds for this thread's panels.
+// Estimated scores and their upper bounds for this thread's panels. One bound a panel is kept: one a score would be as
+// much again to write and to read as the scores.
 void estimate(int index, const Matrix& m, Part panels, const Codes& x, const std::vector<float>& energy, int64_t rows,
               float* scores, Estimates& found) {
     float variances[TILE_ROWS * PANEL];
     float* lowest = &found.lowest[index * rows];
     std::fill(lowest, lowest + rows, -INFINITY);
+    const int64_t all_panels = m.outputs / PANEL;
     for (int64_t panel = panels.first; panel < panels.last; ++panel)
         for (int64_t row = 0; row < rows; row += TILE_ROWS) {
             const int64_t count = std::min<int64_t>(TILE_ROWS, rows - row);
@@ -100,7 +102,7 @@ void estimate(int index, const Matrix& m, Part panels, const Codes& x, const std
                 const __m512 score = _mm512_loadu_ps(to + r * m.outputs);
                 const __m512 spread =
                     _mm512_mul_ps(_mm512_sqrt_ps(_mm512_loadu_ps(variances + r * PANEL)), _mm512_set1_ps(SIGMAS));
-                _mm512_storeu_ps(&found.upper[(row + r) * m.outputs + panel * PANEL], _mm512_add_ps(score, spread));
+                found.upper[(row + r) * all_panels + panel] = _mm512_reduce_max_ps(_mm512_add_ps(score, spread));
                 lowest[row + r] = std::max(lowest[row + r], _mm512_reduce_max_ps(_mm512_sub_ps(score, spread)));
             }
         }
@@ -111,10 +113,8 @@ void refine(const Matrix& m, Part panels, const Codes& x, int64_t rows, const fl
             const Estimates& found) {
     for (int64_t panel = panels.first; panel < panels.last; ++panel) {
         bool wanted = false;
-        for (int64_t r = 0; r < rows && !wanted; ++r) {
-            const __m512 upper = _mm512_loadu_ps(&found.upper[r * m.outputs + panel * PANEL]);
-            wanted = _mm512_cmp_ps_mask(upper, _mm512_set1_ps(floors[r]), _CMP_GE_OQ) != 0;
-        }
+        for (int64_t r = 0; r < rows && !wanted; ++r)
+            wanted = found.upper[r * (m.outputs / PANEL) + panel] >= floors[r];
         if (wanted) product(m, x, rows, {panel, panel + 1}, scores);
     }
 }
@@ -178,9 +178,9 @@ void footnote_best_scores(void* team, const Matrix* fine, const Matrix* coarse, 
     Team& threads = *static_cast<Team*>(team);
     const Codes codes(rows, fine->inputs, x);
     const std::vector<float> energy = energies(codes, rows);
-    static thread_local Estimates found;  // a megabyte a row, kept from step to step
+    static thread_local Estimates found;  // kept from step to step
     Estimates& estimates = found;
-    estimates.upper.resize(rows * fine->outputs);
+    estimates.upper.resize(rows * (fine->outputs / PANEL));
     estimates.lowest.resize(threads.size() * rows);
     std::vector<Summary> shares(threads.size() * rows);
     threads.run([&](int index) {
