@@ -59,14 +59,10 @@ float dot(const float* query, const Element* key, int64_t width) {
 // One query [D] over `count` keys and values that lie `stride` elements apart.
 template <class Element>
 void attend_span_plainly(const float* query, const Element* keys, const Element* values, int64_t count, int64_t stride,
-                 int64_t width, Seen& seen, const Scales& scales = {}) {
+                 int64_t width, Seen& seen) {
     alignas(64) float scores[SPAN] = {};
     for (int64_t s = 0; s < count; ++s) scores[s] = dot(query, keys + s * stride, width);
-    if (scales.keys)
-        for (int64_t s = 0; s < count; ++s) scores[s] *= scales.keys[s * scales.stride];
     const float kept = weigh(scores, 0, count, seen);
-    if (scales.values)
-        for (int64_t s = 0; s < count; ++s) scores[s] *= scales.values[s * scales.stride];
     for (int64_t i = 0; i < width; i += 64) {
         __m512 sums[4];
         const int parts = int(std::min<int64_t>(64, width - i) / 16);
@@ -78,6 +74,26 @@ void attend_span_plainly(const float* query, const Element* keys, const Element*
                 sums[p] = _mm512_fmadd_ps(load16(values + s * stride + i + 16 * p), weight, sums[p]);
         }
         for (int p = 0; p < parts; ++p) _mm512_storeu_ps(seen.values + i + 16 * p, sums[p]);
+    }
+}
+
+// The same over codes.
+inline void attend_codes(const float* query, const int8_t* keys, const int8_t* values, const Scales& scales,
+                         int64_t count, int64_t stride, int64_t width, Seen& seen) {
+    alignas(64) float scores[SPAN] = {};
+    for (int64_t s = 0; s < count; ++s) scores[s] = dot(query, keys + s * stride, scales.keys + s * scales.stride, width);
+    const __m512 kept = _mm512_set1_ps(weigh(scores, 0, count, seen));
+    for (int64_t i = 0; i < width; i += CODES) {
+        __m512 low = _mm512_mul_ps(_mm512_loadu_ps(seen.values + i), kept);
+        __m512 high = _mm512_mul_ps(_mm512_loadu_ps(seen.values + i + 16), kept);
+        for (int64_t s = 0; s < count; ++s) {
+            const float scale = as_float(scales.values[s * scales.stride + i / CODES]);
+            const __m512 weight = _mm512_set1_ps(scores[s] * scale);
+            low = _mm512_fmadd_ps(load16(values + s * stride + i), weight, low);
+            high = _mm512_fmadd_ps(load16(values + s * stride + i + 16), weight, high);
+        }
+        _mm512_storeu_ps(seen.values + i, low);
+        _mm512_storeu_ps(seen.values + i + 16, high);
     }
 }
 
@@ -187,13 +203,10 @@ class PackedSpans {
     // The same of codes; `whole` is room for both.
     void pack(int64_t span, const int8_t* keys, const int8_t* values, const Scales& scales,
               std::vector<uint16_t>& whole) {
-        const int64_t vectors = SPAN * key_heads_, count = vectors * width_;
+        const int64_t count = SPAN * key_heads_ * width_;
         whole.resize(2 * count);
-        for (int64_t v = 0; v < vectors; ++v)
-            for (int64_t i = v * width_; i < (v + 1) * width_; ++i) {
-                whole[i] = as_bfloat16(float(keys[i]) * scales.keys[v]);
-                whole[count + i] = as_bfloat16(float(values[i]) * scales.values[v]);
-            }
+        unpack_codes(keys, scales.keys, count, whole.data());
+        unpack_codes(values, scales.values, count, whole.data() + count);
         pack(span, whole.data(), whole.data() + count);
     }
     // One head of a text of its own: `count` rows of keys and values in float32, `stride` apart; zeros beyond.
