@@ -84,7 +84,7 @@ class CacheStorage:
         return codes if self.scales is None else self._whole(codes, self.scales.flatten(1, 2)[:, slots])
 
     def _whole(self, codes: Tensor, scales: Tensor) -> Tensor:
-        groups = codes.unflatten(-1, (scales.shape[-1], -1))
+        groups = codes.view(*scales.shape, codes.shape[-1] // scales.shape[-1])
         return (groups * scales.float()[..., None]).flatten(-2).to(self.dtype)
 
     def _parts(self) -> list[Tensor]:
@@ -93,7 +93,8 @@ class CacheStorage:
 
 def to_8_bits(vectors: Tensor) -> tuple[Tensor, Tensor]:
     """Codes int8 [..., D] and scales bfloat16 [..., groups] of vectors [..., D]; zeros have the scale 0."""
-    groups = vectors.float().unflatten(-1, (-1, _group(vectors.shape[-1])))
+    size = _group(vectors.shape[-1])
+    groups = vectors.float().view(*vectors.shape[:-1], vectors.shape[-1] // size, size)
     scales = (groups.abs().amax(dim=-1) / MOST).bfloat16()
     codes = groups / scales.float().clamp_min(torch.finfo(torch.float32).tiny)[..., None]
     return codes.round().clamp(-MOST, MOST).to(torch.int8).flatten(-2), scales
