@@ -58,14 +58,10 @@ float dot(const float* query, const Element* key, int64_t width) {
 // One query [D] over `count` keys and values that lie `stride` elements apart.
 template <class Element>
 void attend_span_plainly(const float* query, const Element* keys, const Element* values, int64_t count, int64_t stride,
-                 int64_t width, Seen& seen, const Scales& scales = {}) {
+                 int64_t width, Seen& seen) {
     alignas(64) float scores[SPAN] = {};
     for (int64_t s = 0; s < count; ++s) scores[s] = dot(query, keys + s * stride, width);
-    if (scales.keys)
-        for (int64_t s = 0; s < count; ++s) scores[s] *= scales.keys[s * scales.stride];
     const float kept = weigh(scores, 0, count, seen);
-    if (scales.values)
-        for (int64_t s = 0; s < count; ++s) scores[s] *= scales.values[s * scales.stride];
     for (int64_t i = 0; i < width; i += 64) {
         __m512 sums[4];
         const int parts = int(std::min<int64_t>(64, width - i) / 16);
@@ -77,6 +73,26 @@ void attend_span_plainly(const float* query, const Element* keys, const Element*
                 sums[p] = _mm512_fmadd_ps(load16(values + s * stride + i + 16 * p), weight, sums[p]);
         }
         for (int p = 0; p < parts; ++p) _mm512_storeu_ps(seen.values + i + 16 * p, sums[p]);
+    }
+}
+
+// The same over codes.
+inline void attend_codes(const float* query, const int8_t* keys, const int8_t* values, const Scales& scales,
+                         int64_t count, int64_t stride, int64_t width, Seen& seen) {
+    alignas(64) float scores[SPAN] = {};
+    for (int64_t s = 0; s < count; ++s) scores[s] = dot(query, keys + s * stride, scales.keys + s * scales.stride, width);
+    const __m512 kept = _mm512_set1_ps(weigh(scores, 0, count, seen));
+    for (int64_t i = 0; i < width; i += CODES) {
+        __m512 low = _mm512_mul_ps(_mm512_loadu_ps(seen.values + i), kept);
+        __m512 high = _mm512_mul_ps(_mm512_loadu_ps(seen.values + i + 16), kept);
+        for (int64_t s = 0; s < count; ++s) {
+            const float scale = as_float(scales.values[s * scales.stride + i / CODES]);
+            const __m512 weight = _mm512_set1_ps(scores[s] * scale);
+            low = _mm512_fmadd_ps(load16(values + s * stride + i), weight, low);
+            high = _mm512_fmadd_ps(load16(values + s * stride + i + 16), weight, high);
+        }
+        _mm512_storeu_ps(seen.values + i, low);
+        _mm512_storeu_ps(seen.values + i + 16, high);
     }
 }
 

@@ -209,13 +209,9 @@ class Step {
         Element* keys = slot<Element>(cache_.keys, number, r, rows_[r].position);
         Element* values = slot<Element>(cache_.values, number, r, rows_[r].position);
         if constexpr (std::is_same_v<Element, int8_t>) {
-            float* key_scales = scale_slot(cache_.key_scales, number, r, rows_[r].position);
-            float* value_scales = scale_slot(cache_.value_scales, number, r, rows_[r].position);
-            for (int64_t head = 0; head < m_.key_heads; ++head) {
-                const int64_t at = head * width;
-                key_scales[head] = store_codes(keys + at, heads + m_.heads * width + at, width);
-                value_scales[head] = store_codes(values + at, heads + turned * width + at, width);
-            }
+            const int64_t position = rows_[r].position, count = m_.key_heads * width;
+            store_codes(keys, scale_slot(cache_.key_scales, number, r, position), heads + m_.heads * width, count);
+            store_codes(values, scale_slot(cache_.value_scales, number, r, position), heads + turned * width, count);
         } else {
             for (int64_t i = 0; i < m_.key_heads * width; ++i) {
                 store(keys + i, heads[m_.heads * width + i]);
@@ -232,13 +228,15 @@ class Step {
     Element* slot(void* storage, int64_t layer, int64_t r, int64_t position) const {
         return static_cast<Element*>(storage) + slot_number(layer, r, position) * m_.key_heads * m_.head_width;
     }
-    float* scale_slot(float* scales, int64_t layer, int64_t r, int64_t position) const {
-        return scales + slot_number(layer, r, position) * m_.key_heads;
+    int64_t scale_stride() const { return m_.key_heads * m_.head_width / CODES; }
+    uint16_t* scale_slot(uint16_t* scales, int64_t layer, int64_t r, int64_t position) const {
+        return scales + slot_number(layer, r, position) * scale_stride();
     }
     // Scales of the keys and values from one position on, of one key head and those that follow.
     Scales scales_at(int64_t layer, int64_t r, int64_t position, int64_t key_head) const {
-        return {scale_slot(cache_.key_scales, layer, r, position) + key_head,
-                scale_slot(cache_.value_scales, layer, r, position) + key_head, m_.key_heads};
+        const int64_t skipped = key_head * m_.head_width / CODES;
+        return {scale_slot(cache_.key_scales, layer, r, position) + skipped,
+                scale_slot(cache_.value_scales, layer, r, position) + skipped, scale_stride()};
     }
 
     const float* query(int64_t r, int64_t head) const {
@@ -330,8 +328,8 @@ class Step {
                 const auto* keys = slot<Element>(cache_.keys, number, r, from) + key_head * width;
                 const auto* values = slot<Element>(cache_.values, number, r, from) + key_head * width;
                 if constexpr (std::is_same_v<Element, int8_t>)
-                    attend_span_plainly(query(r, head), keys, values, to - from, stride, width, seen,
-                                        scales_at(number, r, from, key_head));
+                    attend_codes(query(r, head), keys, values, scales_at(number, r, from, key_head), to - from,
+                                 stride, width, seen);
                 else
                     attend_span(query(r, head), keys, values, to - from, stride, width, seen);
             }

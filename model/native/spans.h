@@ -50,13 +50,10 @@ class PackedSpans {
     // The same of codes; `whole` is room for both.
     void pack(int64_t span, const int8_t* keys, const int8_t* values, const Scales& scales,
               std::vector<uint16_t>& whole) {
-        const int64_t vectors = SPAN * key_heads_, count = vectors * width_;
+        const int64_t count = SPAN * key_heads_ * width_;
         whole.resize(2 * count);
-        for (int64_t v = 0; v < vectors; ++v)
-            for (int64_t i = v * width_; i < (v + 1) * width_; ++i) {
-                whole[i] = as_bfloat16(float(keys[i]) * scales.keys[v]);
-                whole[count + i] = as_bfloat16(float(values[i]) * scales.values[v]);
-            }
+        unpack_codes(keys, scales.keys, count, whole.data());
+        unpack_codes(values, scales.values, count, whole.data() + count);
         pack(span, whole.data(), whole.data() + count);
     }
     // One head of a text of its own: `count` rows of keys and values in float32, `stride` apart; zeros beyond.

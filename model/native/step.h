@@ -26,8 +26,8 @@ struct Model {
 enum Element : int64_t { FLOAT32, BFLOAT16, INT8 };
 
 struct Cache {
-    void *keys, *values;                // [layers, blocks, SPAN, K, D]
-    float *key_scales, *value_scales;   // [layers, blocks, SPAN, K] of int8, null otherwise
+    void *keys, *values;                   // [layers, blocks, SPAN, K, D]
+    uint16_t *key_scales, *value_scales;   // bfloat16 [layers, blocks, SPAN, K, D / 32] of int8, else null
     int64_t blocks;
     Element element;
 };

@@ -27,12 +27,13 @@ def cache_of(decoder: Decoder, *, in_8_bits: bool, dtype: torch.dtype = torch.fl
     return KVCache(decoder.config, 1024, dtype=dtype, device=CPU, in_8_bits=in_8_bits)
 
 
-def test_a_vector_loses_at_most_half_a_step_of_its_largest_number() -> None:
+def test_a_group_loses_at_most_half_a_step_of_its_largest_number() -> None:
     vectors = torch.randn(50, 3, 64, generator=torch.Generator().manual_seed(1)) * torch.logspace(-6, 3, 64)
     vectors[7, 1] = 0
     codes, scales = to_8_bits(vectors)
-    error = (codes * scales[..., None] - vectors).abs().amax(dim=-1)
-    assert bool((error <= vectors.abs().amax(dim=-1) / 254 * 1.001).all())
+    groups = vectors.unflatten(-1, (2, 32))
+    error = (codes.unflatten(-1, (2, 32)) * scales.float()[..., None] - groups).abs().amax(dim=-1)
+    assert bool((error <= groups.abs().amax(dim=-1) / 254 * 1.01).all())
     assert int(codes.abs().max()) == 127
     assert not codes[7, 1].any()
 
@@ -40,7 +41,7 @@ def test_a_vector_loses_at_most_half_a_step_of_its_largest_number() -> None:
 def test_it_takes_about_half_of_the_bytes_of_bfloat16() -> None:
     decoder = Decoder.uninitialised(WIDE, dtype=torch.bfloat16, device=CPU)
     whole, small = (cache_of(decoder, in_8_bits=each, dtype=torch.bfloat16) for each in (False, True))
-    assert small.bytes_per_token == whole.bytes_per_token * 260 // 512
+    assert small.bytes_per_token == whole.bytes_per_token * 272 // 512
     assert small.keys.scales is not None
     held = 2 * (small.keys.codes.nbytes + small.keys.scales.nbytes)
     assert held == small.bytes_per_token * small.capacity_tokens
