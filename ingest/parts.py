@@ -58,8 +58,10 @@ def add_parts(source: Source, parts: Sequence[Part], builder: DocumentBuilder) -
 def _parse(source: Source, part: Part, budget: Budget) -> ParsedDocument:
     if source.depth + 1 > MAX_DEPTH:
         # A mail that was forwarded again and again is honest: what lies deeper is named as unread.
-        code = "file_too_large" if source.family in _MAIL else "archive_bomb"
-        raise ParseFailure(code, f"Files are nested more than {MAX_DEPTH} levels deep.")
+        raise ParseFailure(
+            "file_too_large" if source.family in _MAIL else "archive_bomb",
+            f"Files are nested more than {MAX_DEPTH} levels deep.",
+        )
     data = part.read()
     budget.take(len(data))
     with tempfile.NamedTemporaryFile(prefix="part-") as copy:

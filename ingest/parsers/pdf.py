@@ -13,7 +13,7 @@ import pypdfium2.raw as pdfium
 
 from ingest.cleaning import clean
 from ingest.failures import ParseFailure
-from ingest.ocr import find_recogniser
+from ingest.ocr import find_recogniser, how_to_get_one
 from ingest.parsers.pdf_forms import XFA_WARNING, has_fields, is_xfa, with_fields, with_xfa
 from ingest.parsers.pdf_ocr import PageReader
 from ingest.parsers.pdf_open import Damage, open_pdf
@@ -22,7 +22,7 @@ from ingest.parsers.pdf_tables import with_tables
 from ingest.parsers.pdf_text import NO_TEXT, PageTable, PageText, read_page_text
 from ingest.source import Source
 from ingest.text_health import readable_pages
-from ingest.types import Heading, Page, ParsedDocument
+from ingest.types import Heading, Page, ParsedDocument, ParseLimits
 
 _PAGE_GAP: Final = "\n\n"
 
@@ -76,7 +76,7 @@ def _parsed(document: pypdfium2.PdfDocument, source: Source, damage: Damage | No
         warnings=(
             *(damage.warnings() if damage else ()),
             *_unreadable_warning(unreadable),
-            *_recognition_warnings(reader, pages, damage),
+            *_recognition_warnings(reader, pages, damage, source.limits),
             *((XFA_WARNING,) if is_xfa(document) else ()),
         ),
     )
@@ -110,17 +110,15 @@ def _reader(source: Source) -> PageReader | None:
 
 
 def _recognition_warnings(
-    reader: PageReader | None, pages: Sequence[Page], damage: Damage | None
+    reader: PageReader | None, pages: Sequence[Page], damage: Damage | None, limits: ParseLimits
 ) -> tuple[str, ...]:
     if reader is not None:
         return reader.warnings()
     lost = damage.lost_pages if damage else ()  # no recognition brings those back
     if all(page.start < page.end or page.number in lost for page in pages):
         return ()
-    return (
-        "Text recognition is not available: for the pages without text, install Tesseract with its language "
-        "packs and retry.",
-    )
+    step = how_to_get_one(limits.ocr_languages)
+    return (f"Pages without text were not recognised. {step}, where they matter.",)
 
 
 def _on_page(headings: Sequence[Heading], start: int) -> list[Heading]:
