@@ -1,17 +1,15 @@
-"""Every file of the shared collection over HTTP to an API process, read by the product's own worker process.
+"""Every file of the shared collection over HTTP to an API process, read by a worker process.
 
-`make shared-files` runs it and prints the counts. Encoder and parsers are real; nothing is asked, so the API
-has stand-ins for the other models.
+`make shared-files` runs it and prints the counts. Queue, parsers, sandbox and tokenizer are the product's.
+The vectors are a stand-in's: they would take most of the time. Nothing is asked.
 """
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import socket
-import subprocess
-import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -22,12 +20,14 @@ from typing import Any
 import httpx
 import pytest
 
+from app.db import create_engine
 from app.doctor import check
-from app.services import Services, assemble_services
+from app.documents.blobs import BlobStore
+from app.jobs.worker import run_worker
+from app.services import IngestModels, Services, assemble_services
 from app.settings import Settings, load_settings
 from ingest.failures import NEXT_STEPS
-from tests.conftest import ROOT
-from tests.fakes import fake_models
+from tests.fakes import fake_ingest_models, fake_models
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.weights, pytest.mark.timeout(2400)]
 
@@ -44,10 +44,23 @@ PASSWORDS = {
 }
 
 
-def build(settings: Settings) -> Services:
+def ingest_models(settings: Settings) -> IngestModels:
+    """The real tokenizer beside the stand-in's vectors."""
     from app.wiring import build_ingest_models
 
-    return assemble_services(settings, replace(fake_models(), ingest=build_ingest_models(settings)))
+    return replace(fake_ingest_models(), token_spans=build_ingest_models(settings).token_spans)
+
+
+def build(settings: Settings) -> Services:
+    return assemble_services(settings, fake_models())
+
+
+def work(settings: Settings) -> None:
+    """The worker process."""
+    engine = create_engine(settings.resolved_database_url)
+    blobs = BlobStore(settings.data_dir / "blobs")
+    models = ingest_models(settings)
+    run_worker(settings, engine, blobs, models, stop=threading.Event(), may_exit=True)
 
 
 def serve(settings: Settings) -> None:
@@ -62,20 +75,14 @@ def serve(settings: Settings) -> None:
 class Service:
     """The two processes, and a client of the first."""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.http = httpx.Client(base_url=settings.resolved_api_url, timeout=60, trust_env=False)
         self.api = SPAWN.Process(target=serve, args=(settings,))
         self.api.start()
         self._wait_until_ready()
-        with log.open("wb") as stream:
-            self.worker = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", "worker", "--count", "1"],
-                cwd=ROOT,
-                env={**os.environ, "FOOTNOTE_DATA_DIR": str(settings.data_dir)},
-                stdout=stream,
-                stderr=stream,
-            )
+        self.worker = SPAWN.Process(target=work, args=(settings,))
+        self.worker.start()
 
     def _wait_until_ready(self) -> None:
         give_up = time.monotonic() + START_S
@@ -88,7 +95,7 @@ class Service:
 
     def assert_alive(self) -> None:
         """Neither process has crashed or been replaced."""
-        assert self.worker.poll() is None, "the worker ended"
+        assert self.worker.is_alive(), "the worker ended"
         assert self.api.is_alive(), "the API ended"
 
     def upload(self, name: str, path: Path) -> dict[str, Any]:
@@ -120,13 +127,9 @@ class Service:
 
     def stop(self) -> None:
         self.http.close()
-        self.worker.terminate()
-        try:
-            self.worker.wait(60)
-        finally:
-            self.worker.kill()
-            self.api.terminate()
-            self.api.join(60)
+        for process in (self.worker, self.api):
+            process.kill()
+            process.join()
 
 
 @pytest.fixture
@@ -134,7 +137,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    running = Service(load_settings({}, data_dir=tmp_path, api_port=port), tmp_path / "worker.log")
+    running = Service(load_settings({}, data_dir=tmp_path, api_port=port))
     try:
         yield running
     finally:
