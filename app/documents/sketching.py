@@ -33,6 +33,7 @@ def sketch_next(sessions: sessionmaker[Session]) -> bool:
         if row is None:
             return False
         document_id, version = row
+        assert version is not None  # the statement asked for that
         found = sketch(_text(session, document_id, version))
     with sessions.begin() as session:
         document = repository.lock(session, document_id)
