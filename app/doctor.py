@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app import doctor_rows as rows
 from app.compaction import compact
 from app.db import WriteLock, schema_is_current, take_lock
-from app.documents import encoders, index_log, kept_passages, repository, sweeping
+from app.documents import encoders, index_log, kept_passages, repository, sketching, sweeping
 from app.documents.encoders import require_encoder
 from app.documents.index_sync import catch_up
 from app.documents.removal import collect_garbage
@@ -102,6 +102,7 @@ def fix(services: Services) -> DoctorReport:
     """
     sweeping.sweep_services(services)
     _fix_rows(services)
+    sketching.sketch_all(services.sessions)
     services.index.reset()
     with services.sessions() as session:
         _workplace(services).clear(_left_work(services, session))
@@ -174,6 +175,7 @@ ROW_CHECKS: tuple[tuple[str, Callable[[Session], Collection[int]], str], ...] = 
     ("version_mismatch", rows.disagreeing_versions, "documents do not agree with their versions"),
     ("passages_missing", rows.without_passages, "ready documents have lost their passages"),
     ("job_missing", rows.waiting_for_nothing, "documents wait for a job that does not exist"),
+    ("sketch_missing", sketching.missing, "documents of an older release were not compared with the others"),
 )
 
 

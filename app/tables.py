@@ -118,7 +118,9 @@ class Document(Base):
     chunk_count: Mapped[int | None] = mapped_column(Integer)
     chunk_tokens: Mapped[int | None] = mapped_column(Integer)  # the size its chunks were cut to
     report: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    sketch: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)  # `ingest.likeness`, uint32
+    sketch: Mapped[bytes | None] = mapped_column(
+        LargeBinary, deferred=True
+    )  # `ingest.likeness`; empty: no word
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # JobError
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, onupdate=utc_now)

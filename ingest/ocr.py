@@ -69,6 +69,13 @@ class Recogniser:
         return list(_words(done.stdout.decode("utf-8", "replace")))
 
 
+def how_to_get_one(wanted: str) -> str:
+    """What makes text recognition available where `find_recogniser` gives None; goes on with a comma."""
+    if wanted == OFF:
+        return "Set FOOTNOTE_OCR_LANGUAGES to auto, start the worker again and retry"
+    return "Install Tesseract with its language packs and retry"
+
+
 def find_recogniser(wanted: str) -> Recogniser | None:
     """The recogniser for `wanted`: `auto`, `off`, or languages like `eng+deu`; None when there is none.
 

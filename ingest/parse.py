@@ -12,7 +12,7 @@ from ingest.early import load_batch
 from ingest.failures import ParseFailure, ingest_error
 from ingest.keep import find_parsed, keep_parsed
 from ingest.memory import KEEP_AFTER_S
-from ingest.ocr import find_recogniser
+from ingest.ocr import find_recogniser, how_to_get_one
 from ingest.sandbox import run_in_child
 from ingest.sniff import MEDIA_TYPES
 from ingest.text_health import readable_pages
@@ -121,5 +121,5 @@ def no_text_step(media_type: str, limits: ParseLimits) -> str | None:
     if media_type != MEDIA_TYPES["pdf"]:
         return None
     if find_recogniser(limits.ocr_languages) is None:
-        return "Install Tesseract with its language packs and retry, or upload a file with text."
+        return f"{how_to_get_one(limits.ocr_languages)}, or upload a file with text."
     return "Text recognition found no words either. Scan it again, larger and clearer, and upload that."

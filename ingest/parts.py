@@ -20,6 +20,7 @@ from ingest.source import Budget, Source
 from ingest.types import ParsedDocument
 
 MAX_DEPTH: Final = 3  # a mail in an archive in a mail; deeper nesting is a trick, not filing
+_MAIL: Final = frozenset({"eml", "msg"})
 _SHOWN_FAILURES: Final = 20
 _REFUSES_ALL: Final = frozenset({"archive_bomb", "archive_unsafe"})
 
@@ -56,7 +57,11 @@ def add_parts(source: Source, parts: Sequence[Part], builder: DocumentBuilder) -
 
 def _parse(source: Source, part: Part, budget: Budget) -> ParsedDocument:
     if source.depth + 1 > MAX_DEPTH:
-        raise ParseFailure("archive_bomb", f"Files are nested more than {MAX_DEPTH} levels deep.")
+        # A mail that was forwarded again and again is honest: what lies deeper is named as unread.
+        raise ParseFailure(
+            "file_too_large" if source.family in _MAIL else "archive_bomb",
+            f"Files are nested more than {MAX_DEPTH} levels deep.",
+        )
     data = part.read()
     budget.take(len(data))
     with tempfile.NamedTemporaryFile(prefix="part-") as copy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from ingest.decode import Decoded
 from ingest.failures import ParseFailure
@@ -24,15 +25,22 @@ def no_progress(_done: int, _total: int) -> None:
     """For callers that do not watch."""
 
 
-class Budget:
-    """How many bytes the containers of one file may still unpack to, however deep they are nested."""
+MAX_FILES: Final = 20_000  # in all containers of one file
 
-    def __init__(self, unpacked_bytes: int) -> None:
+
+class Budget:
+    """How much the containers of one file may still unpack to, however deep they are nested."""
+
+    def __init__(self, unpacked_bytes: int, files: int = MAX_FILES) -> None:
         self._limit = unpacked_bytes
         self.left = unpacked_bytes
+        self.files_left = self._max_files = files
 
     def take(self, size: int) -> None:
-        """Raises ParseFailure `archive_bomb` once more than the limit has been taken in all."""
+        """Counts a file. Raises ParseFailure `archive_bomb` once more than the limits have been taken."""
+        self.files_left -= 1
+        if self.files_left < 0:
+            raise ParseFailure("archive_bomb", f"The file holds more than {self._max_files:,} files in all.")
         self.left -= size
         if self.left < 0:
             raise ParseFailure(

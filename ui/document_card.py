@@ -9,10 +9,10 @@ import streamlit as st
 from ui.client import ApiError, Client
 from ui.progress import show_last_try, show_progress
 from ui.quality import show_report
-from ui.schemas import Document, Failure
+from ui.schemas import Document
 from ui.text import counted, escape_markdown, file_size
 from ui.version_notes import show_version, versions_button
-from ui.views import show_failure
+from ui.views import failed_where, show_failure
 
 STATUS_BADGES = {
     "queued": ("Waiting", ":material/schedule:", "gray"),
@@ -21,13 +21,6 @@ STATUS_BADGES = {
     "failed": ("Failed", ":material/error:", "red"),
 }
 ASKS_PASSWORD = frozenset({"file_encrypted", "password_wrong"})
-DURING = {  # stage to what was being done
-    "stored": "fetching",
-    "parse": "parsing",
-    "chunk": "cutting passages",
-    "embed": "embedding",
-    "index": "adding to the index",
-}
 STOPPED = ("Stopped", ":material/stop_circle:", "orange")
 
 
@@ -43,10 +36,8 @@ def show_document(client: Client, document: Document) -> None:
         if is_stopped(document):
             st.caption("You stopped the reading of this file. Retry it, or delete it.")
         elif document.error is not None:
-            show_failure(document.error, title=where(document.error))
-            st.caption(
-                f"Failed while {DURING.get(document.error.stage, 'reading')} · `{document.error.code}`"
-            )
+            show_failure(document.error)
+            st.caption(failed_where(document.error))
             ask_password(client, document)
         with st.container(horizontal=True):
             actions(client, document)
@@ -62,11 +53,6 @@ def headline(document: Document) -> None:
         st.markdown(f"**{escape_markdown(document.file_name)}**")
         st.badge(label, icon=icon, color=color)  # type: ignore[arg-type]
     st.caption(" · ".join(facts(document)))
-
-
-def where(failure: Failure) -> str | None:
-    """The page at which reading broke, where that is known."""
-    return None if failure.page is None else f"Page {failure.page:,}"
 
 
 def ask_password(client: Client, document: Document) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from ui.schemas import Progress, StageCount
 from ui.text import escape_markdown
+from ui.views import failed_where
 
 STAGES = {  # stage to what happens, and what has happened
     "stored": ("Fetching", "fetched"),
@@ -35,6 +36,7 @@ def show_last_try(progress: Progress | None) -> None:
             f"{escape_markdown(failure.next_step)}",
             icon=":material/replay:",
         )
+        st.caption(failed_where(failure))
 
 
 def headline(progress: Progress) -> str:

@@ -46,6 +46,22 @@ STYLE = """
 """
 
 
+DURING = {  # stage to what was being done
+    "fetched": "fetching",
+    "stored": "storing",
+    "parse": "parsing",
+    "chunk": "cutting passages",
+    "embed": "embedding",
+    "index": "adding to the index",
+}
+
+
+def failed_where(failure: Failure) -> str:
+    """Stage, page where it is known, and code, for whoever looks further."""
+    page = "" if failure.page is None else f" · page {failure.page:,}"
+    return f"Failed while {DURING.get(failure.stage, 'reading')}{page} · `{failure.code}`"
+
+
 def show_failure(failure: Failure, title: str | None = None) -> None:
     """A failure as its cause and the next step."""
     heading = f"**{escape_markdown(title)}**  \n" if title else ""

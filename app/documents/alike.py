@@ -33,13 +33,13 @@ class Alike:
 
 
 def note(session: Session, document: Document, sketch: Sketch | None) -> None:
-    """Takes the place of what was known of the version before.
+    """Takes the place of what was known of the version before. A text without a word is like no other.
 
     Call it while holding the lock of the index log: of two documents that are stored at once the second then
     finds the first.
     """
     forget(session, [document.id])
-    document.sketch = None if sketch is None else sketch.astype("<u4").tobytes()
+    document.sketch = b"" if sketch is None else sketch.astype("<u4").tobytes()
     if sketch is None:
         return
     values = bands(sketch)

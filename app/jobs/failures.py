@@ -85,7 +85,7 @@ def classify(error: BaseException, stage: str, file: str | None = None) -> Failu
     return Failure(
         "ingest_crashed",
         stage,
-        f"An unexpected error stopped the work: {type(error).__name__}: {error}"[:500],
+        f"An unexpected error stopped the work: {type(error).__name__}: {error}"[:200].rstrip(". ") + ".",
         "Retry; if it fails again, report the file and the worker's log.",
         permanent=False,
         file=file,
@@ -110,7 +110,7 @@ def worker_lost(stage: str, attempts: int, file: str | None) -> Failure:
         "worker_lost",
         stage,
         f"The worker stopped {attempts} times while working on this file.",
-        "Retry; if it fails again, split the file or raise the worker's memory.",
+        "Retry; if it fails again, split the file or give the machine more memory.",
         permanent=True,
         file=file,
     )

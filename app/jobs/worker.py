@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.db import make_sessions
+from app.documents import sketching
 from app.documents.blobs import BlobStore
 from app.documents.encoder_switch import active_models, remember
 from app.documents.encoders import require_encoder
@@ -62,6 +63,7 @@ def run_worker(
     remember(sessions, models)
     worker = Worker(settings, sessions, blobs, models, stop=stop, may_exit=may_exit)
     log.info("worker started")
+    behind = not until_idle  # documents of an older release are compared while nothing else is to do
     while not stop.is_set():
         try:
             if (changed := active_models(sessions, models)) is not models:  # after `footnote reindex`
@@ -70,7 +72,9 @@ def run_worker(
             if worker.run_next() is None:
                 if until_idle and worker.queue.is_drained():
                     return
-                stop.wait(settings.poll_interval_s)
+                behind = behind and sketching.sketch_next(sessions)
+                if not behind:
+                    stop.wait(settings.poll_interval_s)
         except DBAPIError:
             log.exception("the database refused the worker, trying again")
             stop.wait(settings.poll_interval_s)

@@ -1,18 +1,22 @@
 """Outlook mail (.msg): the message through the office library, its attachments through their own parsers.
 
 A .msg is an OLE compound file. Each attachment is a storage with streams named after MAPI properties
-(MS-OXMSG 2.2.2, MS-OXPROPS): 3701 the bytes, 3707 and 3704 the long and the short name.
+(MS-OXMSG 2.2.2, MS-OXPROPS): 3701 the bytes or the message, 3707 and 3704 the long and the short name,
+3001 the name that is shown.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import olefile
 
 from ingest.builder import DocumentBuilder
+from ingest.compound import Storage, compound_file
 from ingest.failures import ParseFailure
 from ingest.parsers.markdown import add_markdown
 from ingest.parsers.office import extract
@@ -22,57 +26,91 @@ from ingest.types import ParsedDocument
 
 _ATTACHMENT: Final = "__attach_version1.0_"
 _DATA: Final = "__substg1.0_37010102"
-_NAMES: Final = (  # long name, then short; Unicode, then the sender's code page
-    ("__substg1.0_3707001F", "utf-16-le"),
-    ("__substg1.0_3707001E", "cp1252"),
-    ("__substg1.0_3704001F", "utf-16-le"),
-    ("__substg1.0_3704001E", "cp1252"),
+_MESSAGE: Final = "__substg1.0_3701000D"
+_PROPERTIES: Final = "__properties_version1.0"
+_NAMES: Final = (  # long name, short, shown, subject of the message; Unicode, then the sender's code page
+    "__substg1.0_3707",
+    "__substg1.0_3704",
+    "__substg1.0_3001",
+    f"{_MESSAGE}/__substg1.0_0037",
 )
+_ENCODINGS: Final = {"001F": "utf-16-le", "001E": "cp1252"}
+_INNER_HEADER_BYTES: Final = 24  # of the properties of a message inside another (MS-OXMSG 2.4.1)
 _LIBRARY_LIST = re.compile(r"^Attachments:\s.*\Z", re.M | re.S)
 
 
 def parse_outlook(source: Source) -> ParsedDocument:
-    """A message with its attachments behind it. Raises ParseFailure `file_damaged`."""
+    """A message with its attachments behind it, attached messages too. Raises ParseFailure `file_damaged`."""
     data = source.path.read_bytes()
-    parts, unreadable = _attachments(data)
     extracted = extract(source, data)
     builder = DocumentBuilder(source.limits.text_chars)
-    names = [part.name for part in parts] + unreadable
-    add_markdown(_LIBRARY_LIST.sub("", extracted.content) if names else extracted.content, builder)
-    if names:
-        builder.paragraph("Attachments: " + ", ".join(names))
-    warnings = [f"{name} was not read: it is a message inside the message." for name in unreadable]
-    warnings += add_parts(source, parts, builder)
+    with _damage_named():
+        container = olefile.OleFileIO(data)  # over bytes: there is nothing to close
+        parts = [_part(container, folder) for folder in _folders(container)]
+    add_markdown(_LIBRARY_LIST.sub("", extracted.content) if parts else extracted.content, builder)
+    if parts:
+        builder.paragraph("Attachments: " + ", ".join(part.name for part in parts))
+    warnings = add_parts(source, parts, builder)
     title = extracted.metadata.title or extracted.metadata.subject
     return builder.build(source.media_type, paged=bool(parts), title=title, warnings=warnings)
 
 
-def _attachments(data: bytes) -> tuple[list[Part], list[str]]:
-    """Attached files, and the names of attached messages, which have no bytes of their own."""
-    parts, unreadable = [], []
+@contextmanager
+def _damage_named() -> Iterator[None]:
     try:
-        with olefile.OleFileIO(data) as container:
-            for folder in _folders(container):
-                name = _name(container, folder)
-                if container.exists(f"{folder}/{_DATA}"):
-                    content = container.openstream(f"{folder}/{_DATA}").read()
-                    parts.append(Part(name, partial(bytes, content)))
-                else:
-                    unreadable.append(name)
-    except (OSError, ValueError, IndexError, TypeError, RecursionError) as error:  # what it raises on damage
+        yield
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:  # what it raises on damage
         raise ParseFailure("file_damaged", f"The message cannot be taken apart: {error}.") from error
-    return parts, unreadable
 
 
-def _folders(container: olefile.OleFileIO) -> list[str]:
+def _folders(container: Any) -> list[str]:
     names = {entry[0] for entry in container.listdir(streams=True, storages=True)}
     return sorted(name for name in names if name.startswith(_ATTACHMENT))
 
 
-def _name(container: olefile.OleFileIO, folder: str) -> str:
-    for stream, encoding in _NAMES:
-        if container.exists(f"{folder}/{stream}"):
-            data = container.openstream(f"{folder}/{stream}").read()
-            if name := str(data, encoding, "replace").strip("\0 "):
-                return name
+def _part(container: Any, folder: str) -> Part:
+    """An attached file or message; a link to a file elsewhere has no bytes and is named as unread."""
+    read = _message if container.exists(f"{folder}/{_MESSAGE}") else _file
+    return Part(_name(container, folder), partial(read, container, folder))
+
+
+def _file(container: Any, folder: str) -> bytes:
+    if not container.exists(f"{folder}/{_DATA}"):
+        return b""
+    with _damage_named():
+        return bytes(container.openstream(f"{folder}/{_DATA}").read())
+
+
+def _message(container: Any, folder: str) -> bytes:
+    """The attached message as a .msg of its own; the header of its properties is 8 bytes longer then."""
+    with _damage_named():
+        message = {**_storage(container, [folder, _MESSAGE])}
+        properties = message.get(_PROPERTIES)
+        if isinstance(properties, bytes):
+            head, rest = properties[:_INNER_HEADER_BYTES], properties[_INNER_HEADER_BYTES:]
+            message[_PROPERTIES] = head + bytes(8) + rest
+        return compound_file(message)
+
+
+def _storage(container: Any, path: list[str]) -> Storage:
+    """What the storage at `path` holds, copied."""
+    entry = container.root
+    for name in path:
+        entry = entry.kids_dict[name.lower()]
+    return {
+        child.name: bytes(container.openstream([*path, child.name]).read())
+        if child.entry_type == olefile.STGTY_STREAM
+        else _storage(container, [*path, child.name])
+        for child in entry.kids
+    }
+
+
+def _name(container: Any, folder: str) -> str:
+    for stream in _NAMES:
+        for kind, encoding in _ENCODINGS.items():
+            path = f"{folder}/{stream}{kind}"
+            if container.exists(path):
+                text = str(container.openstream(path).read(), encoding, "replace")
+                if name := " ".join(text.replace("\0", " ").split()):
+                    return name
     return "attachment"

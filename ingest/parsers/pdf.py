@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -14,90 +13,73 @@ import pypdfium2.raw as pdfium
 
 from ingest.cleaning import clean
 from ingest.failures import ParseFailure
-from ingest.ocr import find_recogniser
+from ingest.ocr import find_recogniser, how_to_get_one
 from ingest.parsers.pdf_forms import XFA_WARNING, has_fields, is_xfa, with_fields, with_xfa
 from ingest.parsers.pdf_ocr import PageReader
+from ingest.parsers.pdf_open import Damage, open_pdf
 from ingest.parsers.pdf_outline import Outline
 from ingest.parsers.pdf_tables import with_tables
 from ingest.parsers.pdf_text import NO_TEXT, PageTable, PageText, read_page_text
 from ingest.source import Source
-from ingest.types import Heading, Page, ParsedDocument
+from ingest.text_health import readable_pages
+from ingest.types import Heading, Page, ParsedDocument, ParseLimits
 
 _PAGE_GAP: Final = "\n\n"
-_END_MARK_WITHIN_BYTES: Final = 2048
 
 
 def parse_pdf(source: Source) -> ParsedDocument:
     """Text, pages, boxes and outline of a PDF; a page that cannot be read is empty and named in a warning.
 
+    A damaged file is repaired where that gives text; a warning names what it lost.
     Raises ParseFailure `file_encrypted`, `file_truncated`, `file_damaged` or `file_too_large`.
     """
+    document, damage = open_pdf(source.path, source.password)
+    with document:
+        parsed = _parsed(document, source, damage)
+    if damage is not None and not readable_pages(parsed):
+        raise damage.refusal
+    return parsed
+
+
+def _parsed(document: pypdfium2.PdfDocument, source: Source, damage: Damage | None) -> ParsedDocument:
     reader = _reader(source)
-    with open_pdf(source.path, source.password) as document:
-        texts: list[str] = []
-        pages: list[Page] = []
-        unreadable: list[int] = []
-        tables: list[PageTable] = []
-        lost, end = 0, 0
-        outline, headings = Outline(document), list[Heading]()
-        for number, page_text in _page_texts(document, source, reader, unreadable):
-            text, boxes = _with_gap(page_text)
-            start, end = end, end + len(text)
-            lost += page_text.lost
-            tables.extend(
-                PageTable(start + table.start, start + table.end, table.sure) for table in page_text.tables
-            )
-            texts.append(text)
-            pages.append(_page(document, number, start, end, boxes))
-            headings += outline.headings(pages[-1], text)
-            source.early_page(text, _on_page(headings, start))
-            _check_length(end, source.limits.text_chars)
-        text = "".join(texts)
-        return ParsedDocument(
-            text=text,
-            pages=tuple(pages),
-            paged=True,
-            media_type=source.media_type,
-            headings=tuple(headings),
-            title=clean(document.get_metadata_value("Title"))[0].strip() or None,
-            characters_lost=lost,
-            table_spans=tuple((table.start, table.end) for table in tables),
-            doubtful_tables=tuple((table.start, table.end) for table in tables if not table.sure),
-            recognised_pages=tuple(reader.recognised) if reader else (),
-            warnings=(
-                *_unreadable_warning(unreadable),
-                *_recognition_warnings(reader, pages),
-                *((XFA_WARNING,) if is_xfa(document) else ()),
-            ),
+    texts: list[str] = []
+    pages: list[Page] = []
+    unreadable: list[int] = []
+    tables: list[PageTable] = []
+    lost, end = 0, 0
+    outline, headings = Outline(document), list[Heading]()
+    for number, page_text in _page_texts(document, source, reader, unreadable):
+        text, boxes = _with_gap(page_text)
+        start, end = end, end + len(text)
+        lost += page_text.lost
+        tables.extend(
+            PageTable(start + table.start, start + table.end, table.sure) for table in page_text.tables
         )
-
-
-def open_pdf(path: Path, password: str | None = None) -> pypdfium2.PdfDocument:
-    """The open document; without a password the empty one is tried, which many files have.
-
-    Raises ParseFailure `file_encrypted`, `password_wrong`, `file_truncated` or `file_damaged`.
-    """
-    try:
-        document = pypdfium2.PdfDocument(path, password)
-    except pypdfium2.PdfiumError as error:
-        raise _refusal(path, error.err_code, password) from error
-    if len(document) == 0:
-        raise ParseFailure("file_damaged", "The file has no pages.")
-    return document
-
-
-def _refusal(path: Path, code: int | None, password: str | None) -> ParseFailure:
-    if code == pdfium.FPDF_ERR_PASSWORD and password:
-        return ParseFailure("password_wrong", "The password does not open the file.")
-    if code == pdfium.FPDF_ERR_PASSWORD:
-        return ParseFailure("file_encrypted", "The file is protected with a password.")
-    if code == pdfium.FPDF_ERR_SECURITY:
-        return ParseFailure("file_encrypted", "The file is protected in a way that cannot be opened.")
-    with path.open("rb") as stream:
-        stream.seek(-min(_END_MARK_WITHIN_BYTES, path.stat().st_size), 2)
-        if b"%%EOF" not in stream.read():
-            return ParseFailure("file_truncated", "The file ends before its table of contents.")
-    return ParseFailure("file_damaged", "The structure of the file is broken.")
+        texts.append(text)
+        pages.append(_page(document, number, start, end, boxes))
+        headings += outline.headings(pages[-1], text)
+        source.early_page(text, _on_page(headings, start))
+        _check_length(end, source.limits.text_chars)
+    text = "".join(texts)
+    return ParsedDocument(
+        text=text,
+        pages=tuple(pages),
+        paged=True,
+        media_type=source.media_type,
+        headings=tuple(headings),
+        title=clean(document.get_metadata_value("Title"))[0].strip() or None,
+        characters_lost=lost,
+        table_spans=tuple((table.start, table.end) for table in tables),
+        doubtful_tables=tuple((table.start, table.end) for table in tables if not table.sure),
+        recognised_pages=tuple(reader.recognised) if reader else (),
+        warnings=(
+            *(damage.warnings() if damage else ()),
+            *_unreadable_warning(unreadable),
+            *_recognition_warnings(reader, pages, damage, source.limits),
+            *((XFA_WARNING,) if is_xfa(document) else ()),
+        ),
+    )
 
 
 def _page_texts(
@@ -127,15 +109,16 @@ def _reader(source: Source) -> PageReader | None:
     return None if recogniser is None else PageReader(recogniser, source.limits.timeout_s)
 
 
-def _recognition_warnings(reader: PageReader | None, pages: Sequence[Page]) -> tuple[str, ...]:
+def _recognition_warnings(
+    reader: PageReader | None, pages: Sequence[Page], damage: Damage | None, limits: ParseLimits
+) -> tuple[str, ...]:
     if reader is not None:
         return reader.warnings()
-    if all(page.start < page.end for page in pages):
+    lost = damage.lost_pages if damage else ()  # no recognition brings those back
+    if all(page.start < page.end or page.number in lost for page in pages):
         return ()
-    return (
-        "Text recognition is not available: for the pages without text, install Tesseract with its language "
-        "packs and retry.",
-    )
+    step = how_to_get_one(limits.ocr_languages)
+    return (f"Pages without text were not recognised. {step}, where they matter.",)
 
 
 def _on_page(headings: Sequence[Heading], start: int) -> list[Heading]:

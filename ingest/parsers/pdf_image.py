@@ -11,7 +11,7 @@ import pypdfium2
 from PIL import Image, ImageChops, ImageDraw
 
 from ingest.failures import ParseFailure
-from ingest.parsers.pdf import open_pdf
+from ingest.parsers.pdf_open import open_pdf
 
 _MARK: Final = (255, 235, 90)  # multiplied with the page, like a highlighter: black letters stay black
 _MARGIN_PX: Final = 2
@@ -29,7 +29,8 @@ def render_png(
     The page is shown as a viewer shows it, rotated and cropped; boxes follow. A page too large for `scale`
     is drawn smaller. Raises ParseFailure when the page does not exist or cannot be drawn.
     """
-    with open_pdf(path, password) as document:
+    document, _ = open_pdf(path, password)
+    with document:
         if not 1 <= page_number <= len(document):
             raise ParseFailure(
                 "file_damaged", f"There is no page {page_number}; the file has {len(document)}."

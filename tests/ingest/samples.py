@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
+from ingest.compound import Storage
+
 Draw = Callable[[Canvas], None]
 
 
@@ -43,6 +45,27 @@ def stored(members: Mapping[str, bytes | str]) -> bytes:
         for name, content in members.items():
             container.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_STORED)
     return stream.getvalue()
+
+
+def outlook(subject: str, body: str, attached: Mapping[str, bytes | Storage] = {}) -> Storage:
+    """What an Outlook message holds; an attachment is a file's bytes or a message."""
+    message: dict[str, bytes | Storage] = {
+        "__properties_version1.0": bytes(32),
+        "__substg1.0_001A001F": "IPM.Note".encode("utf-16-le"),
+        "__substg1.0_0037001F": subject.encode("utf-16-le"),
+        "__substg1.0_1000001F": body.encode("utf-16-le"),
+    }
+    for number, (name, content) in enumerate(attached.items()):
+        folder: dict[str, bytes | Storage] = {
+            "__properties_version1.0": bytes(8),
+            "__substg1.0_3001001F": name.encode("utf-16-le"),
+        }
+        if isinstance(content, bytes):
+            folder["__substg1.0_37010102"] = content
+        else:  # inside another a message has a shorter header
+            folder["__substg1.0_3701000D"] = {**content, "__properties_version1.0": bytes(24)}
+        message[f"__attach_version1.0_#{number:08X}"] = folder
+    return message
 
 
 def ole(*streams: str) -> bytes:

@@ -119,7 +119,7 @@ def test_without_the_program_the_page_is_named_with_the_next_step(programs: Path
 
     report = quality_report(read(tmp_path, pdf(["Words."], empty)))
     assert report.pages_without_text == (2,)
-    assert any("install Tesseract" in warning for warning in report.warnings)
+    assert any("Install Tesseract" in warning for warning in report.warnings)
 
 
 def test_a_program_that_fails_says_so_and_costs_only_its_pages(programs: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ui.known_files import show_choices, without_known
 from ui.schemas import Collection, DocumentList, Upload
 from ui.service import get_client
 from ui.text import counted, escape_markdown
-from ui.views import failures_shown, show_failure
+from ui.views import failed_where, failures_shown, show_failure
 from ui.web_pages import web_page_form
 
 REFRESH_S = 1.0
@@ -139,6 +139,7 @@ def show_outcomes() -> None:
             st.info(f"{escape_markdown(each.file_name)} is in this collection already.")
         elif each.error is not None:
             show_failure(each.error, title=each.file_name)
+            st.caption(failed_where(each.error))
 
 
 def status_filter() -> str | None:
