@@ -36,6 +36,7 @@ class GenerateOptions:
     mask: PromptMask = "full"  # `block`: passages are read apart, and those met before are not read again
     may_refuse: bool = False  # the template's `no_answer` is a possible answer: its calibration applies
     best_score: float | None = None  # of the passages, 0..1, which that calibration weighs
+    refusal_offset: float = 0.0  # added to what that calibration adds to the logit of a refusal
     temperature: float = 0.0  # 0 is greedy
     top_k: int = 0  # 0 is off
     top_p: float = 1.0
@@ -100,6 +101,10 @@ class TextGenerator(Protocol):
         """Yields pieces of text as they are decoded; never yields a stop sequence."""
         ...
 
+
+RefusalLead = Callable[[tuple[str, ...], PromptMask, float | None], float | None]
+"""Segments, their mask and the best passage's score to the lead of a refusal, calibration counted: above 0 it
+is written. None: this decoder never refuses."""
 
 LogProbs = Callable[[tuple[str, ...], PromptMask, Sequence[int]], Sequence[float]]
 """Segments, their mask and token ids to the natural logarithm of each token's probability behind them."""
@@ -166,6 +171,7 @@ class Models:
     verify: Verify
     generator: TextGenerator
     logprobs: LogProbs | None = None  # None: the generator cannot weigh a given text
+    refusal_lead: RefusalLead = field(default=lambda *_: None)
     arithmetic: Mapping[str, str] = field(default_factory=dict)  # dtype, device, decode, ...
     generation_state: Callable[[], GenerationState] | None = None  # None: the generator keeps no such counts
     larger: LargerGenerator | None = None
@@ -250,4 +256,5 @@ def search_config(settings: Settings) -> SearchConfig:
         fused_weight=settings.search_fused_weight,
         top_k=settings.search_top_k,
         evidence_threshold=settings.evidence_threshold,
+        min_sureness=settings.min_sureness,
     )

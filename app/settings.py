@@ -112,6 +112,12 @@ class Settings(BaseSettings):
     evidence_threshold: float = Field(
         0.05, ge=0, le=1, description="Best reranker score below this: the answer is a refusal."
     )
+    min_sureness: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Answers that the answerer is less sure of are refusals; 0.5 is its own calibration.",
+    )
     unsupported_claims: Literal["mark", "remove"] = Field(
         "mark", description="Claims that no passage supports are marked, or taken out of the answer."
     )

@@ -206,12 +206,13 @@ class Client:
         response = self._send("GET", f"/v1/collections/{collection_id}/gate")
         return Gate.model_validate_json(response.content)
 
-    def set_threshold(self, collection_id: int, threshold: float | None) -> None:
-        """The collection's own threshold, or the default again."""
-        self._send("PUT", f"/v1/collections/{collection_id}/gate", json={"threshold": threshold})
+    def set_gate(self, collection_id: int, threshold: float | None, min_sureness: float | None) -> None:
+        """The collection's own level, or the defaults again."""
+        body = {"threshold": threshold, "min_sureness": min_sureness}
+        self._send("PUT", f"/v1/collections/{collection_id}/gate", json=body)
 
     def calibrate(self, collection_id: int, eval_set_id: int, wanted_false_answers: float) -> None:
-        """Queues a run that measures every threshold on the questions of a set."""
+        """Queues a run that measures every level on the questions of a set."""
         body = {"eval_set_id": eval_set_id, "wanted_false_answers": wanted_false_answers}
         self._send("POST", f"/v1/collections/{collection_id}/gate/calibrations", json=body)
 

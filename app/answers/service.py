@@ -132,6 +132,7 @@ def search(
         asked = draft.standalone_question
         result = find(services, session, user, asked, access, command.config, carried)
     draft.timings_ms |= result.timings_ms
+    draft.min_sureness = result.min_sureness
     draft.closest = numbered(result.hits)
     draft.coverage = coverage(session, access)
     return access, result

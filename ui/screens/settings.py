@@ -34,7 +34,7 @@ def page() -> None:
     st.title("Settings")
     client = get_client()
     overview = client.overview()
-    st.subheader("Evidence thresholds")
+    st.subheader("How sure answers must be")
     st.caption("The best passage must reach this relevance, or the answer is a refusal.")
     sets, runs = client.evals.sets(), client.evals.runs()
     for collection in client.collections():
