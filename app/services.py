@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from sqlalchemy import Engine
 
+from app.answers.inspecting import Inspections
 from app.answers.running import RunningAnswers
 from app.answers.types import GeneratorName, Verify
 from app.db import Sessions, create_engine, make_sessions, migrate
@@ -205,10 +206,12 @@ class Services:
     models: Models
     index: IndexStore
     running: RunningAnswers = field(default_factory=RunningAnswers)
+    inspections: Inspections = field(default_factory=Inspections)
 
     def close(self) -> None:
         """Stops the models and releases files and connections."""
         self.running.cancel_all()
+        self.inspections.cancel_all()
         self.models.close()
         self.index.close()
         self.engine.dispose()
