@@ -90,15 +90,12 @@ def figures(
     from app.accounts.service import local_account
     from app.evals.sets.reading import read_set
     from app.gate.figures import figures as measured
-    from app.gate.figures import lines
 
     cases = read_set([file]).cases
     with _services() as services:
         with services.sessions.begin() as session:
             user, collection_id = local_account(session), _collection_id(services, collection)
-        found = measured(services, user, collection_id, cases, wanted, _told)
-    for line in lines(found):
-        typer.echo(line)
+        found = measured(services, user, collection_id, cases, wanted, _told, typer.echo)
     if as_json:
         typer.echo(json.dumps(asdict(found)))
 

@@ -6,7 +6,7 @@ the other half are asked: gate, answerer, checks. So the rates are of the whole 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from app.accounts.types import Account
@@ -65,8 +65,12 @@ def figures(
     cases: Sequence[Case],
     wanted: float,
     told: service.Asked | None = None,
+    show: Callable[[str], None] = lambda _: None,
 ) -> Figures:
-    """The table of levels, and the defaults and the chosen level asked for real. Raises GateNotCalibrated."""
+    """The table of levels, and the defaults and the chosen level asked for real. Raises GateNotCalibrated.
+
+    `show` gets each line as soon as it is known: asking takes longest, and comes last.
+    """
     questions = service.scored(services, user, collection_id, cases[: service.MAX_QUESTIONS], told)
     try:
         fit, other = halves(questions)
@@ -78,6 +82,8 @@ def figures(
         f"at most {share:.0%}": lowest_level(fit, share) for share in sorted({*WANTED, wanted})
     }
     rows = [Row(name, level, point(fit, level), point(other, level)) for name, level in named.items()]
+    for line in table(rows):
+        show(line)
     by_key = {case.key: case for case in cases}
     asked = [
         ask_all(
@@ -85,6 +91,8 @@ def figures(
         )
         for name, level in (("default", default), (f"at most {wanted:.0%}", chosen))
     ]
+    for line in asked_lines(asked):
+        show(line)
     return Figures(tuple(rows), tuple(asked))
 
 
@@ -139,15 +147,19 @@ def _is_answered(services: Services, user: Account, collection_id: int, case: Ca
     return answer_case(services, case.question, (), search).state == "answered"
 
 
-def lines(found: Figures) -> Iterator[str]:
-    """The figures as a table for people."""
+def table(rows: Sequence[Row]) -> Iterator[str]:
+    """Levels for people, by the scores and surenesses of both halves."""
     yield "level                threshold  sureness  false answers, refusals: half that chose | other half"
-    for row in found.rows:
+    for row in rows:
         yield f"{_head(row.name, row.level)}  {_rates(row.fitted)} | {_rates(row.other)}"
+
+
+def asked_lines(asked: Sequence[Asked]) -> Iterator[str]:
+    """What came of asking."""
     yield "the other half asked: gate, answerer, checks"
-    for asked in found.asked:
-        n = asked.false_answers["n"] + asked.false_refusals["n"]
-        yield f"{_head(asked.name, asked.level)}  {_rates(asked)}  as predicted {asked.as_predicted} of {n}"
+    for each in asked:
+        n = each.false_answers["n"] + each.false_refusals["n"]
+        yield f"{_head(each.name, each.level)}  {_rates(each)}  as predicted {each.as_predicted} of {n}"
 
 
 def _head(name: str, level: Level) -> str:
