@@ -1,8 +1,8 @@
 """A question about a passage, written by the decoder and answered back, alone and among all passages.
 
 What the passage itself does not answer is dropped (round-trip consistency, Alberti et al. 2019), and so is
-what search and answerer do not answer from it. What is left waits for a person, with what speaks against it: a
-small decoder also writes questions that nobody would ask.
+what search and answerer do not answer from it. What is left waits for a person, with what speaks against it:
+a small decoder also writes questions that nobody would ask.
 """
 
 from __future__ import annotations
