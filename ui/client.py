@@ -270,12 +270,12 @@ class Client:
 
     def replay(self, message_id: int) -> Iterator[InspectionProgress | ReplayResult]:
         """Writes the answer again: how far it is, at last what came of it."""
-        done = {"progress": InspectionProgress, "done": ReplayResult}
+        done: dict[str, type[Read]] = {"progress": InspectionProgress, "done": ReplayResult}
         return self._events("POST", f"/v1/messages/{message_id}/replay", done, params={"stream": True})
 
     def influence(self, message_id: int) -> Iterator[InspectionProgress | Influences]:
         """Weighs the passages of an answer, a reading of the prompt for each: how far it is, at last all."""
-        done = {"progress": InspectionProgress, "done": Influences}
+        done: dict[str, type[Read]] = {"progress": InspectionProgress, "done": Influences}
         return self._events("POST", f"/v1/messages/{message_id}/influence", done, params={"stream": True})
 
     def cancel_inspection(self, message_id: int) -> None:

@@ -57,7 +57,7 @@ class Judge(Read):
     @property
     def notice(self) -> str:
         """What naming it means."""
-        return f"Questions, answers and the cited passages leave this machine for {self.host}."
+        return f"Questions, expected answers, answers and cited passages leave this machine for {self.host}."
 
 
 class EvalRun(Read):

@@ -154,7 +154,10 @@ def run_set(
     rules = None if gate is None else read_gate(gate)
     with _services() as services:
         if judge is not None:
-            typer.echo(f"Questions, cited passages and answers are sent to the judge {judge}.", err=True)
+            typer.echo(
+                f"Questions, expected answers, answers and cited passages are sent to the judge {judge}.",
+                err=True,
+            )
         request = RunRequest(name, kind, docs, configuration, limit, tag, judge)
         run = run_over_set(services, request, _progress(), lambda text: typer.echo(text, err=True))
         broken = [] if rules is None else broken_rules(services, rules, run)

@@ -77,7 +77,10 @@ def start(client: Client, sets: Sequence[EvalSet]) -> None:
 def judge_choice(client: Client) -> str | None:
     """The configured judge where it is wanted, under a notice of what that sends; nothing without one."""
     for judge in client.evals.judges():
-        st.warning(escape_markdown(f"With the judge: {judge.notice}"), icon=":material/public:")
+        st.warning(
+            escape_markdown(f"{judge.notice} Only with the judge, and only in this run."),
+            icon=":material/public:",
+        )
         if st.checkbox(escape_markdown(f"Also ask the judge {judge.model} (answers only)"), key="judge"):
             return judge.model
     return None

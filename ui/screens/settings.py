@@ -35,7 +35,7 @@ def page() -> None:
     client = get_client()
     overview = client.overview()
     st.subheader("How sure answers must be")
-    st.caption("The best passage must reach this relevance, or the answer is a refusal.")
+    st.caption("What is less sure is not answered but refused; 0.5 is the answerer's own calibration.")
     sets, runs = client.evals.sets(), client.evals.runs()
     for collection in client.collections():
         with failures_shown():
