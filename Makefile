@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all bench-browser planted replay follow-ups train-smoke mutants shared-files chaos bench million bench-storage lint types samples lock clean
+.PHONY: help run test test-all bench-browser gate-figures planted replay follow-ups train-smoke mutants shared-files chaos bench million bench-storage lint types samples lock clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -43,6 +43,14 @@ replay: $(BIN)/.installed-dev  ## answers of the real weights written again: tok
 
 follow-ups: $(BIN)/.installed-dev  ## how often the real weights rewrite a follow-up rightly
 	$(BIN)/python -m pytest tests/questions/test_follow_ups_real.py -s --no-cov
+
+# The questions are of documents that no weights, no checkpoint and no bias were chosen on.
+gate-figures: $(BIN)/.installed-dev  ## false answers and false refusals, level chosen on one half; DATA=folder, QUESTIONS=300
+	mkdir -p .footnote
+	$(BIN)/python -m model.train.answers.records --data $(or $(DATA),../shared/data/train) --split test --distinct \
+		--questions $(or $(QUESTIONS),300) --unanswerable 0.5 --sets qa_qed_nq qa_fairytaleqa --seed 17 \
+		--out .footnote/gate-questions.jsonl
+	$(BIN)/footnote gate figures .footnote/gate-questions.jsonl --json
 
 train-smoke: $(BIN)/.installed-dev  ## each training recipe end to end on a tiny subset; also part of `make test`
 	$(BIN)/python -m pytest tests/model/test_train.py tests/model/test_train_answerer.py tests/model/test_verifier_train.py

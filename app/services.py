@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from sqlalchemy import Engine
 
+from app.answers.inspecting import Inspections
 from app.answers.running import RunningAnswers
 from app.answers.types import GeneratorName, Verify
 from app.db import Sessions, create_engine, make_sessions, migrate
@@ -36,6 +37,7 @@ class GenerateOptions:
     mask: PromptMask = "full"  # `block`: passages are read apart, and those met before are not read again
     may_refuse: bool = False  # the template's `no_answer` is a possible answer: its calibration applies
     best_score: float | None = None  # of the passages, 0..1, which that calibration weighs
+    refusal_offset: float = 0.0  # added to what that calibration adds to the logit of a refusal
     temperature: float = 0.0  # 0 is greedy
     top_k: int = 0  # 0 is off
     top_p: float = 1.0
@@ -100,6 +102,10 @@ class TextGenerator(Protocol):
         """Yields pieces of text as they are decoded; never yields a stop sequence."""
         ...
 
+
+RefusalLead = Callable[[tuple[str, ...], PromptMask, float | None], float | None]
+"""Segments, their mask and the best passage's score to the lead of a refusal, calibration counted: above 0 it
+is written. None: this decoder never refuses."""
 
 LogProbs = Callable[[tuple[str, ...], PromptMask, Sequence[int]], Sequence[float]]
 """Segments, their mask and token ids to the natural logarithm of each token's probability behind them."""
@@ -171,6 +177,7 @@ class Models:
     verify: Verify
     generator: TextGenerator
     logprobs: LogProbs | None = None  # None: the generator cannot weigh a given text
+    refusal_lead: RefusalLead = field(default=lambda *_: None)
     arithmetic: Mapping[str, str] = field(default_factory=dict)  # dtype, device, decode, ...
     generation_state: Callable[[], GenerationState] | None = None  # None: the generator keeps no such counts
     larger: LargerGenerator | None = None
@@ -204,10 +211,12 @@ class Services:
     models: Models
     index: IndexStore
     running: RunningAnswers = field(default_factory=RunningAnswers)
+    inspections: Inspections = field(default_factory=Inspections)
 
     def close(self) -> None:
         """Stops the models and releases files and connections."""
         self.running.cancel_all()
+        self.inspections.cancel_all()
         self.models.close()
         self.index.close()
         self.engine.dispose()
@@ -263,4 +272,5 @@ def search_config(settings: Settings) -> SearchConfig:
         fused_weight=settings.search_fused_weight,
         top_k=settings.search_top_k,
         evidence_threshold=settings.evidence_threshold,
+        min_sureness=settings.min_sureness,
     )

@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import ConfigurationError
@@ -122,6 +123,12 @@ class Settings(BaseSettings):
     evidence_threshold: float = Field(
         0.05, ge=0, le=1, description="Best reranker score below this: the answer is a refusal."
     )
+    min_sureness: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Answers that the answerer is less sure of are refusals; 0.5 is its own calibration.",
+    )
     unsupported_claims: Literal["mark", "remove"] = Field(
         "mark", description="Claims that no passage supports are marked, or taken out of the answer."
     )
@@ -143,9 +150,28 @@ class Settings(BaseSettings):
     prompt_lookup_tokens: int = Field(
         10, ge=0, le=16, description="Most tokens drafted at a time from what is quoted; 0 is off."
     )
+    judge_base_url: str = Field(
+        "", description="OpenAI-compatible endpoint of a judge for evals, https or this machine; empty: none."
+    )
+    judge_model: str = Field("", description="The judge's model, as its endpoint calls it.")
+    judge_api_key: SecretStr = Field(SecretStr(""), description="Key of the judge's endpoint, if it has one.")
+    judge_timeout_s: float = Field(60.0, gt=0, le=600, description="Wait for one reply of the judge.")
+    judge_concurrency: int = Field(2, ge=1, le=32, description="Most questions before the judge at a time.")
     device_queue: int = Field(
         32, ge=1, le=10_000, description="Most model calls, and most answers, accepted at a time before 429."
     )
+
+    @field_validator("judge_base_url")
+    @classmethod
+    def _judge_is_private(cls, url: str) -> str:
+        parts = urlsplit(url)
+        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        is_private = parts.scheme == "https" or (parts.scheme == "http" and local)
+        if url and not (is_private and parts.hostname and parts.username is None):
+            raise ValueError(
+                "give an https address, or http on this machine, without a name or password in it"
+            )
+        return url
 
     @property
     def resolved_database_url(self) -> str:

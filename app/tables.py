@@ -75,6 +75,7 @@ class Collection(Base):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     name: Mapped[str] = mapped_column(String(200))
     evidence_threshold: Mapped[float | None] = mapped_column(Float)  # None: the setting
+    min_sureness: Mapped[float | None] = mapped_column(Float)  # None: the setting
     gate: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # its last calibration
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     deleted_at: Mapped[datetime | None] = mapped_column(

@@ -119,6 +119,12 @@ def build_models(settings: Settings) -> Models:
     def logprobs(segments: tuple[str, ...], mask: PromptMask, tokens: Sequence[int]) -> list[float]:
         return worker.call(lambda: generators[0].logprobs(Segments(segments, mask), tokens))
 
+    def refusal_lead(segments: tuple[str, ...], mask: PromptMask, best_score: float | None) -> float | None:
+        bias = generators[0].refusal_bias_at(best_score)
+        if bias is None:
+            return None
+        return worker.call(lambda: generators[0].refusal_margin(Segments(segments, mask))) + bias[1]
+
     return Models(
         ingest=_ingest_models(settings, worker, embedder),
         reranker_id=scorer.id,
@@ -127,6 +133,7 @@ def build_models(settings: Settings) -> Models:
         verify=verify,
         generator=on_device[0],
         logprobs=logprobs,
+        refusal_lead=refusal_lead,
         arithmetic=_arithmetic(settings, generators[0]),
         larger=LargerGenerator(on_device[1], lambda: on_device[1].state().waiting > settings.larger_waiting)
         if len(on_device) > 1
@@ -361,9 +368,7 @@ class DeviceGenerator(TextGenerator):
             stop=options.stop,
             seed=options.seed,
             markers=options.markers,
-            first_token_bias=self._generator.refusal_bias_at(options.best_score)
-            if options.may_refuse
-            else None,
+            first_token_bias=self._refusal_bias(options) if options.may_refuse else None,
             prompt_lookup=self._prompt_lookup_tokens,
         )
         job = self._generator.prepare(prompt, decoding)
@@ -371,6 +376,10 @@ class DeviceGenerator(TextGenerator):
             lambda stream: self._generator.scheduler.submit(job, stream), cancelled
         )
         return _texts(pieces, options.told_token)
+
+    def _refusal_bias(self, options: GenerateOptions) -> tuple[int, float] | None:
+        calibrated = self._generator.refusal_bias_at(options.best_score)
+        return calibrated and (calibrated[0], calibrated[1] + options.refusal_offset)
 
     def state(self) -> GenerationState:
         """Counts for metrics; read without the device thread, so they may be a step apart."""

@@ -191,6 +191,21 @@ class Generator:
             return self.refusal_bias
         return self.refusal_bias[0], self._by_evidence.at(best_score)
 
+    def refusal_margin(self, prompt: Prompt) -> float:
+        """By how much a refusal's first token leads all others behind the prompt, nothing added to it.
+
+        Raises ContextOverflow; ValueError for a decoder that has no refusal.
+        """
+        if self.refusal_bias is None:
+            raise ValueError("a decoder without adapter has no refusal")
+        token = self.refusal_bias[0]
+        sequence, logits = self.runner.read(
+            self._prompt_tokens(prompt, DecodingOptions(max_new_tokens=1)), never
+        )
+        self.runner.cache.close(sequence)
+        others = logits.index_fill(0, torch.tensor([token], device=logits.device), -torch.inf)
+        return float(logits[token] - others.max())
+
     def logprobs(self, prompt: Prompt, tokens: Sequence[int]) -> list[float]:
         """Natural logarithms of the model's own probability of each of these tokens behind the prompt.
 

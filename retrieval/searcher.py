@@ -73,6 +73,7 @@ class Searcher:
             best_score=best_score,
             enough_evidence=best_score is not None and best_score >= config.evidence_threshold,
             threshold=config.evidence_threshold,
+            min_sureness=config.min_sureness,
             timings_ms=timings_ms,
         )
 

@@ -115,6 +115,7 @@ class SearchConfig:
     fused_weight: float = 0.0  # of the fused score beside the cross-encoder's log-odds, in the final order
     top_k: int = 4  # passages returned
     evidence_threshold: float = 0.5  # best rerank score below this: refuse
+    min_sureness: float = 0.5  # of an answer, 0..1: what is less sure is refused when it is written
     own_thresholds: bool = True  # collections' own thresholds, where they have one, go before this one
 
 
@@ -126,6 +127,7 @@ class SearchResult:
     best_score: float | None  # best rerank score; None when nothing was found
     enough_evidence: bool
     threshold: float = 0.0  # what the best score was compared with
+    min_sureness: float = 0.5  # how sure an answer from these passages must be
     timings_ms: dict[str, float] = field(default_factory=dict)  # encode, dense, bm25, fuse, load, rerank
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import IO, Any, Literal, TypeVar
 
@@ -35,7 +35,7 @@ from ui.schemas import (
 )
 from ui.service_schemas import Configurations, Gate, Overview
 from ui.sse import parse_events
-from ui.traces import Influence, ReplayResult, Trace
+from ui.traces import Influences, InspectionProgress, ReplayResult, Trace
 
 OnExisting = Literal["skip", "replace", "keep_both"]
 Model = TypeVar("Model", bound=Read)
@@ -206,12 +206,13 @@ class Client:
         response = self._send("GET", f"/v1/collections/{collection_id}/gate")
         return Gate.model_validate_json(response.content)
 
-    def set_threshold(self, collection_id: int, threshold: float | None) -> None:
-        """The collection's own threshold, or the default again."""
-        self._send("PUT", f"/v1/collections/{collection_id}/gate", json={"threshold": threshold})
+    def set_gate(self, collection_id: int, threshold: float | None, min_sureness: float | None) -> None:
+        """The collection's own level, or the defaults again."""
+        body = {"threshold": threshold, "min_sureness": min_sureness}
+        self._send("PUT", f"/v1/collections/{collection_id}/gate", json=body)
 
     def calibrate(self, collection_id: int, eval_set_id: int, wanted_false_answers: float) -> None:
-        """Queues a run that measures every threshold on the questions of a set."""
+        """Queues a run that measures every level on the questions of a set."""
         body = {"eval_set_id": eval_set_id, "wanted_false_answers": wanted_false_answers}
         self._send("POST", f"/v1/collections/{collection_id}/gate/calibrations", json=body)
 
@@ -267,16 +268,19 @@ class Client:
     def trace(self, message_id: int) -> Trace:
         return Trace.model_validate_json(self._send("GET", f"/v1/messages/{message_id}/trace").content)
 
-    def replay(self, message_id: int) -> ReplayResult:
-        """Writes the answer again, which takes as long as writing it."""
-        path = f"/v1/messages/{message_id}/replay"
-        return ReplayResult.model_validate_json(self._send("POST", path, timeout=SLOW_TIMEOUT).content)
+    def replay(self, message_id: int) -> Iterator[InspectionProgress | ReplayResult]:
+        """Writes the answer again: how far it is, at last what came of it."""
+        done: dict[str, type[Read]] = {"progress": InspectionProgress, "done": ReplayResult}
+        return self._events("POST", f"/v1/messages/{message_id}/replay", done, params={"stream": True})
 
-    def influence(self, message_id: int) -> list[Influence]:
-        """Weighs the passages of an answer: one reading of the prompt for each."""
-        path = f"/v1/messages/{message_id}/influence"
-        response = self._send("POST", path, timeout=SLOW_TIMEOUT)
-        return [Influence.model_validate(row) for row in response.json()["influences"]]
+    def influence(self, message_id: int) -> Iterator[InspectionProgress | Influences]:
+        """Weighs the passages of an answer, a reading of the prompt for each: how far it is, at last all."""
+        done: dict[str, type[Read]] = {"progress": InspectionProgress, "done": Influences}
+        return self._events("POST", f"/v1/messages/{message_id}/influence", done, params={"stream": True})
+
+    def cancel_inspection(self, message_id: int) -> None:
+        """Stops a replay or a weighing."""
+        self._send("POST", f"/v1/messages/{message_id}/inspection/cancel")
 
     def conversation(self, conversation_id: int) -> Conversation:
         return Conversation.model_validate_json(
@@ -318,23 +322,28 @@ class Client:
         """What a link shows."""
         return SharedConversation.model_validate_json(self._send("GET", f"/v1/shared/{token}").content)
 
-    def _events(self, method: str, path: str, **options: Any) -> Iterator[AskEvent]:
-        """Sends the request before it returns, so that the service works while the page is drawn."""
+    def _events(
+        self, method: str, path: str, models: Mapping[str, type[Read]] = ASK_EVENTS, **options: Any
+    ) -> Iterator[Any]:
+        """Events of the names in `models`, each as its model.
+
+        Sends the request before it returns, so that the service works while the page is drawn.
+        """
         request = self._http.build_request(method, path, timeout=SLOW_TIMEOUT, **options)
         with reachable(self.base_url):
             response = self._http.send(request, stream=True)
             if response.is_error:
                 response.read()
                 raise error_of(response)
-        return self._received(response)
+        return self._received(response, models)
 
-    def _received(self, response: httpx.Response) -> Iterator[AskEvent]:
+    def _received(self, response: httpx.Response, models: Mapping[str, type[Read]]) -> Iterator[Any]:
         with reachable(self.base_url), closing(response):
             for event in parse_events(response.iter_lines()):
                 if event.name == "error":
                     raise ApiError(Failure.model_validate_json(event.data))
-                if event.name in ASK_EVENTS:
-                    yield ASK_EVENTS[event.name].model_validate_json(event.data)
+                if event.name in models:
+                    yield models[event.name].model_validate_json(event.data)
 
     def _items(self, path: str, model: type[Model], **options: Any) -> list[Model]:
         return [model.model_validate(item) for item in self._send("GET", path, **options).json()["items"]]

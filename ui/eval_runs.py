@@ -8,7 +8,7 @@ import altair as alt
 import streamlit as st
 
 from ui.client import Client
-from ui.eval_schemas import CaseResult, EvalRun, Interval
+from ui.eval_schemas import CaseResult, EvalRun, Interval, Judge
 from ui.text import counted, escape_markdown
 from ui.views import failures_shown
 
@@ -68,6 +68,11 @@ def show_run(client: Client, run: EvalRun) -> None:
             st.rerun()
     if run.error is not None:
         st.error(f"{escape_markdown(run.error.cause)} {escape_markdown(run.error.next_step)}")
+    if named := run.config.get("judge"):
+        judge = Judge.model_validate(named)
+        st.caption(
+            escape_markdown(f"Judged by {judge.model} too, prompt {judge.prompt_version}. {judge.notice}")
+        )
     show_measures(run.intervals())
     if run.set_id is not None and run.done:
         show_results(client, run)

@@ -47,6 +47,19 @@ class Interval(Read):
     n: int
 
 
+class Judge(Read):
+    """A large model that a run may name."""
+
+    model: str
+    host: str
+    prompt_version: str
+
+    @property
+    def notice(self) -> str:
+        """What naming it means."""
+        return f"Questions, expected answers, answers and cited passages leave this machine for {self.host}."
+
+
 class EvalRun(Read):
     id: int
     kind: str

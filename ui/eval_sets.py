@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from ui.client import Client
+from ui.dropped import dropped
 from ui.eval_runs import progress
 from ui.eval_schemas import EvalCase, EvalRun, EvalSet
 from ui.text import counted, escape_markdown, place, shortened
@@ -38,6 +39,9 @@ def show_sets(client: Client, sets: Sequence[EvalSet], runs: Sequence[EvalRun]) 
     writing = [run for run in runs if run.is_open and run.kind == "generate" and run.set_id == chosen.id]
     for run in writing:
         progress(client, run.id)
+    written = [run for run in runs if run.kind == "generate" and run.set_id == chosen.id and run.metrics]
+    if written and (told := dropped(max(written, key=lambda run: run.id).intervals())):
+        st.caption(f"Written last from the documents: {told}")
     actions(client, chosen, len(writing))
     show_cases(client, chosen)
 
@@ -103,7 +107,9 @@ def generate(client: Client, chosen: EvalSet) -> None:
     with st.form(f"generate-{chosen.id}", border=False):
         st.caption(
             "The decoder asks about passages of your documents and answers from them. "
-            "What the passage does not answer is dropped; the rest waits for your review. "
+            "What is not answered back from the passage, by search and answerer too, is dropped, and so are "
+            "questions that are too short, speak of their passage or repeat another; the rest waits for your "
+            "review. "
             "Questions that your documents do not answer you write yourself."
         )
         passages = st.number_input("Passages to ask about", 1, 1000, 20)

@@ -7,7 +7,7 @@ from typing import IO, Any
 
 import httpx
 
-from ui.eval_schemas import CaseResult, Comparison, EvalCase, EvalRun, EvalSet, RunKind
+from ui.eval_schemas import CaseResult, Comparison, EvalCase, EvalRun, EvalSet, Judge, RunKind
 
 Send = Callable[..., httpx.Response]
 """Method, path and options of a request; raises ApiError."""
@@ -75,8 +75,16 @@ class Evals:
         found = self._send("GET", "/v1/evals", params={"limit": 100}).json()["items"]
         return [EvalRun.model_validate(each) for each in found]
 
-    def start(self, set_id: int, kind: RunKind, configuration: str | None) -> EvalRun:
+    def judges(self) -> list[Judge]:
+        """The configured judge; empty where there is none."""
+        return [Judge.model_validate(each) for each in self._send("GET", "/v1/evals/judges").json()["items"]]
+
+    def start(
+        self, set_id: int, kind: RunKind, configuration: str | None, judge: str | None = None
+    ) -> EvalRun:
         body = {"set_id": set_id, "kind": kind, "configuration": configuration}
+        if judge is not None:
+            body["judge"] = judge
         return EvalRun.model_validate(self._send("POST", "/v1/evals", json=body).json())
 
     def cancel(self, run_id: int) -> None:

@@ -5,26 +5,27 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from ui.client import ApiError
-from ui.schemas import AskEvent
 
 TICK_S = 0.1  # how long a click waits at most while nothing arrives
 
-Received = AskEvent | ApiError | None  # None: the end
+Event = TypeVar("Event")
+End = ApiError | None  # None: the last event has come
 
 
-def batches(events: Iterable[AskEvent]) -> Iterator[list[AskEvent]]:
+def batches(events: Iterable[Event]) -> Iterator[list[Event]]:
     """Everything that has arrived since the last batch, several words at once on a slow page; empty after
     a tick without any. Raises the ApiError that the events end with.
 
     Left early, the thread hears the answer out: that ends with the answer, and nobody waits for it.
     """
-    received: queue.SimpleQueue[Received] = queue.SimpleQueue()
+    received: queue.SimpleQueue[Event | End] = queue.SimpleQueue()
     threading.Thread(target=receive, args=(events, received), daemon=True).start()
     ended = False
     while not ended:
-        batch: list[AskEvent] = []
+        batch: list[Event] = []
         for each in available(received):
             if isinstance(each, ApiError):
                 raise each
@@ -35,7 +36,7 @@ def batches(events: Iterable[AskEvent]) -> Iterator[list[AskEvent]]:
         yield batch
 
 
-def receive(events: Iterable[AskEvent], received: queue.SimpleQueue[Received]) -> None:
+def receive(events: Iterable[Event], received: queue.SimpleQueue[Event | End]) -> None:
     """Puts every event, and how they end, into the queue."""
     try:
         for event in events:
@@ -45,9 +46,9 @@ def receive(events: Iterable[AskEvent], received: queue.SimpleQueue[Received]) -
         received.put(error)
 
 
-def available(received: queue.SimpleQueue[Received]) -> list[Received]:
+def available(received: queue.SimpleQueue[Event | End]) -> list[Event | End]:
     """Waits for one tick at most, then takes what is there."""
-    taken: list[Received] = []
+    taken: list[Event | End] = []
     try:
         taken.append(received.get(timeout=TICK_S))
         while True:

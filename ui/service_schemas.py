@@ -77,6 +77,7 @@ class SharePoint(Read):
 
 class GatePoint(Read):
     threshold: float
+    min_sureness: float | None = None  # None: the decoder never refuses
     false_answers: SharePoint
     false_refusals: SharePoint
 
@@ -84,14 +85,18 @@ class GatePoint(Read):
 class Calibration(Read):
     set_name: str
     recommended: float
+    recommended_sureness: float | None = None
     curve: tuple[GatePoint, ...] = ()
 
 
 class Gate(Read):
-    """The evidence threshold of a collection, and what was measured about thresholds on its questions."""
+    """How sure the answers of a collection must be, and what was measured about that on its questions."""
 
     threshold: float | None = None
     default: float
     in_force: float
+    min_sureness: float | None = None
+    default_sureness: float = 0.5
+    sureness_in_force: float = 0.5
     stale: bool = False
     calibration: Calibration | None = None

@@ -1,4 +1,4 @@
-"""The evidence threshold of a collection: a slider, and the errors that were measured beside it."""
+"""How sure the answers of a collection must be: a slider, and the errors that were measured beside it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ from ui.service_schemas import Gate, GatePoint, SharePoint
 from ui.text import counted, escape_markdown
 from ui.views import failures_shown
 
+HELP = (
+    "How sure an answer must be: the higher, the more questions are refused. Once calibrated, "
+    "the evidence that a question needs follows it."
+)
+
 
 def threshold(
     client: Client, collection: Collection, sets: Sequence[EvalSet], runs: Sequence[EvalRun]
 ) -> None:
-    """The threshold of a collection, with the error rates measured on its own questions."""
+    """The level of a collection, with the error rates measured on its own questions."""
     gate = client.gate(collection.id)
     running = [
         run
@@ -27,16 +32,16 @@ def threshold(
     ]
     with st.container(border=True):
         key = f"threshold-{collection.id}"
-        chosen = st.slider(
-            escape_markdown(collection.name), 0.0, 1.0, round(gate.in_force, 2), step=0.01, key=key
-        )
+        start = round(gate.in_force if by_evidence(gate) else gate.sureness_in_force, 2)
+        chosen = st.slider(escape_markdown(collection.name), 0.0, 1.0, start, step=0.01, key=key, help=HELP)
         st.caption(rates(gate, chosen))
         with st.container(horizontal=True):
-            if st.button("Use it", key=f"{key}-set", disabled=chosen == round(gate.in_force, 2)):
-                client.set_threshold(collection.id, chosen)
+            if st.button("Use it", key=f"{key}-set", disabled=chosen == start):
+                client.set_gate(collection.id, *level_at(gate, chosen))
                 st.rerun()
-            if gate.threshold is not None and st.button(f"Default ({gate.default:g})", key=f"{key}-default"):
-                client.set_threshold(collection.id, None)
+            own = gate.threshold is not None or gate.min_sureness is not None
+            if own and st.button(f"Default ({default_of(gate):g})", key=f"{key}-default"):
+                client.set_gate(collection.id, None, None)
                 st.session_state.pop(key, None)
                 st.rerun()
             # another key closes it when a run begins, so that the progress below is seen
@@ -47,7 +52,7 @@ def threshold(
 
 
 def calibrate(client: Client, collection: Collection, sets: Sequence[EvalSet]) -> None:
-    """Measures all thresholds on the questions of an eval set; nothing is put in force by it."""
+    """Measures all levels on the questions of an eval set; nothing is put in force by it."""
     usable = [each for each in sets if each.ready and each.collection_id in (None, collection.id)]
     if not usable:
         st.caption(
@@ -61,7 +66,7 @@ def calibrate(client: Client, collection: Collection, sets: Sequence[EvalSet]) -
         wanted = st.number_input(
             "Unanswerable questions that may be answered, %", 0.0, 100.0, 5.0, step=1.0, format="%.0f"
         )
-        st.caption("Half of the questions choose the threshold, the other half measure it.")
+        st.caption("Half of the questions choose the level, the other half measure it.")
         if st.form_submit_button("Measure", type="primary"):
             with failures_shown():
                 client.calibrate(collection.id, chosen.id, wanted / 100)
@@ -69,24 +74,53 @@ def calibrate(client: Client, collection: Collection, sets: Sequence[EvalSet]) -
 
 
 def rates(gate: Gate, chosen: float) -> str:
-    """What is known about a threshold, as a sentence."""
+    """What is known about a level, as a sentence."""
     calibration = gate.calibration
     if calibration is None or not calibration.curve:
-        return "Not measured for this collection yet: calibrate it with an eval set of its own questions."
+        return (
+            f"Evidence from {gate.in_force:.2f} on is answered from. "
+            "Not measured for this collection yet: calibrate it with an eval set of its own questions."
+        )
     point = nearest(calibration.curve, chosen)
-    measured_here = round(point.threshold, 2) == round(chosen, 2)
-    where = f"At {chosen:.2f}" if measured_here else f"Measured nearest to it, at {point.threshold:.2f}"
-    stale = " Measured with another reranker: calibrate again." if gate.stale else ""
+    measured_here = round(level_of(point), 2) == round(chosen, 2)
+    where = f"At {chosen:.2f}" if measured_here else f"Measured nearest to it, at {level_of(point):.2f}"
+    stale = " Measured with other models: calibrate again." if gate.stale else ""
+    best = calibration.recommended_sureness
     return escape_markdown(
-        f"{where}: {share(point.false_answers)} of unanswerable questions answered, "
-        f"{share(point.false_refusals)} of answerable ones refused (set {calibration.set_name}). "
-        f"Recommended: {calibration.recommended:.2f}.{stale}"
+        f"{where}, with evidence from {point.threshold:.2f} on: {share(point.false_answers)} of unanswerable "
+        f"questions answered, {share(point.false_refusals)} of answerable ones refused "
+        f"(set {calibration.set_name}). Recommended: {calibration.recommended if best is None else best:.2f}."
+        f"{stale}"
     )
 
 
-def nearest(curve: Sequence[GatePoint], threshold: float) -> GatePoint:
-    """The measured point that says what this threshold does."""
-    return min(curve, key=lambda point: abs(point.threshold - threshold))
+def level_of(point: GatePoint) -> float:
+    """Where the slider stands for it: a decoder that never refuses leaves the evidence alone."""
+    return point.threshold if point.min_sureness is None else point.min_sureness
+
+
+def by_evidence(gate: Gate) -> bool:
+    """Whether the calibration is of a decoder that never refuses: then the slider is the threshold."""
+    return gate.calibration is not None and any(p.min_sureness is None for p in gate.calibration.curve)
+
+
+def default_of(gate: Gate) -> float:
+    """Where the slider stands without a level of the collection's own."""
+    return gate.default if by_evidence(gate) else gate.default_sureness
+
+
+def level_at(gate: Gate, chosen: float) -> tuple[float | None, float | None]:
+    """Threshold and sureness where the slider stands; nothing is measured: the collection's own threshold."""
+    if by_evidence(gate):
+        return chosen, gate.min_sureness
+    if gate.calibration is None or not gate.calibration.curve:
+        return gate.threshold, chosen
+    return nearest(gate.calibration.curve, chosen).threshold, chosen
+
+
+def nearest(curve: Sequence[GatePoint], level: float) -> GatePoint:
+    """The measured point that says what this level does."""
+    return min(curve, key=lambda point: abs(level_of(point) - level))
 
 
 def share(measured: SharePoint) -> str:

@@ -65,6 +65,15 @@ class Trace(Read):
     replayable: bool = False
 
 
+class InspectionProgress(Read):
+    """How far a replay or a weighing is."""
+
+    stage: str
+    done: int
+    total: int
+    elapsed_s: float
+
+
 class Change(Read):
     what: str
     then: str
@@ -95,3 +104,9 @@ class Influence(Read):
     number: int
     chunk_id: int
     lost: float
+
+
+class Influences(Read):
+    """Those of one answer."""
+
+    influences: list[Influence]

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from app.accounts.types import Account
 from app.answers import corpus_sources as sources
 from app.answers.corpus_kind import Kind, corpus_kind, counts_documents, mentioned, topic
+from app.answers.named_comparison import NamedComparison, named_comparison
 from app.answers.stored_tables import Row, Table, number, tables_of
 from app.answers.table_question import RowQuestion, row_question
 from app.answers.types import Basis, Passage
@@ -23,8 +24,11 @@ from app.tables import Document
 from retrieval.types import AccessFilter, Chunk, Hit
 
 Find = Callable[[str], Sequence[Hit]]
+FindIn = Callable[[str, int], Sequence[Hit]]
+"""A topic and a document to the passages of this document, best first."""
 MAP_DOCUMENTS = 8  # asked for one answer
 PASSAGES_A_DOCUMENT = 2
+COMPARED_PASSAGES = 3  # of a document that a comparison names
 OPENING_PASSAGES = 4  # of a document that is summarised as a whole
 CITED_ROWS = 10
 LISTED = 50
@@ -70,20 +74,23 @@ class CorpusPlan:
     passages: tuple[Passage, ...]  # every passage that can be cited, under its number
     lines: tuple[Line, ...] = ()
     asked: tuple[Asked, ...] = ()
-    topic: str | None = None  # of a summary; None: everything
+    topic: str | None = None  # of a summary or of a comparison by name; None: everything
+    is_by_name: bool = False  # the question names every document that is asked
 
 
 def plan_corpus(
-    session: Session, user: Account, question: str, access: AccessFilter, find: Find
+    session: Session, user: Account, question: str, access: AccessFilter, find: Find, find_in: FindIn
 ) -> CorpusPlan | None:
     """The plan for a question about rows or about the whole corpus; None for an ordinary question.
 
     `find` is asked for more passages than an ordinary answer needs, and only where documents are to be asked.
     """
+    documents = sources.ready_documents(session, access)
+    if named := named_comparison(question, {each.id: each.file_name for each in documents}):
+        return _over_named(session, user, named, documents, find_in)
     kind = corpus_kind(question)
     if kind is None and not _ROW_WORDS.search(question):
         return None
-    documents = sources.ready_documents(session, access)
     computed = _over_rows(session, user, question, documents)
     if computed is None and kind is not None and (words := mentioned(question)):
         computed = _over_words(session, user, words, kind, documents)
@@ -265,6 +272,30 @@ def _over_documents(
         "each asked by itself."
     )
     return CorpusPlan(kind, Basis(kind, "documents", note), tuple(known.values()), (), asked, about)
+
+
+def _over_named(
+    session: Session, user: Account, named: NamedComparison, documents: Sequence[Document], find_in: FindIn
+) -> CorpusPlan:
+    """The documents that a comparison names, each with what it says nearest to the topic."""
+    by_id = {document.id: document for document in documents}
+    known: dict[int, Passage] = {}
+    asked = []
+    for document_id in named.document_ids[:MAP_DOCUMENTS]:
+        if named.topic is None:
+            chunks = sources.first_passages(session, user, document_id, OPENING_PASSAGES)
+            passages = [_numbered(chunk, known) for chunk in chunks]
+        else:
+            hits = find_in(named.topic, document_id)[:COMPARED_PASSAGES]
+            passages = [_numbered(hit.chunk, known, hit.rerank) for hit in hits]
+        asked.append(Asked(document_id, by_id[document_id].file_name, tuple(passages)))
+    total = sources.count_passages(session, [by_id[each.document_id] for each in asked])
+    note = (
+        f"Based on {len(known)} of {total} passages of the {len(asked)} documents that the question names; "
+        "their sentences are quoted word for word."
+    )
+    basis = Basis("compare", "documents", note)
+    return CorpusPlan("compare", basis, tuple(known.values()), (), tuple(asked), named.topic, True)
 
 
 def _named(documents: Sequence[Document], about: str) -> list[Document]:

@@ -13,19 +13,20 @@ from dataclasses import replace
 from app.answers.claims import checked_claims, grounding_state
 from app.answers.corpus_plan import Asked, CorpusPlan, Line
 from app.answers.generation import Generation
-from app.answers.grounding import check, split_claims, split_sentences, with_markers
+from app.answers.grounding import check, split_claims, with_markers
 from app.answers.markers import without_marker
+from app.answers.on_topic import on_topic, quotable
 from app.answers.prompt import pack
+from app.answers.sureness import refusal_offset
 from app.answers.timing import timed
 from app.answers.types import Claim, Draft, Footnote, Passage
-from app.answers.writing import generate
+from app.answers.writing import best_score_of, generate
 from app.services import GenerateOptions, Services
-from ingest.instructions import without_instructions
 from retrieval.types import Hit
 
 SENTENCES_ALONE = 3  # of a document that is summarised alone
 MAP_SECONDS = 60.0  # no further document is begun after that
-SENTENCE_CHARACTERS = (25, 320)  # of a sentence that can stand for a document
+SENTENCES_COMPARED = 2  # of a document that a comparison names
 
 
 def write_corpus(
@@ -47,6 +48,8 @@ def write_corpus(
             statement, notes = _statement(services, draft, plan, asked, cancelled)
             if statement:
                 yield _add(draft, f"{asked.file_name}: ", statement, notes)
+        if plan.is_by_name and not cancelled() and (text := _who_is_silent(draft, plan)):
+            yield _add(draft, "", text, ())
     draft.claims = checked_claims(draft.footnotes)
     # A count of documents rests on no passage, and on no text either.
     counted = plan.lines and not draft.claims
@@ -86,15 +89,17 @@ def _statement(
     services: Services, draft: Draft, plan: CorpusPlan, asked: Asked, cancelled: Callable[[], bool]
 ) -> tuple[str, list[Footnote]]:
     """What one document says, with its footnotes; empty when it says nothing, or nothing that it supports."""
-    if plan.kind == "summarise":
+    if plan.is_by_name:
+        text = _said_on(services, plan.topic, asked.passages)
+    elif plan.kind == "summarise":
         most = SENTENCES_ALONE if len(plan.asked) == 1 else 1
         text = _said_most(services, plan.topic, asked.passages, most)
     else:
         text = _answered(services, draft, asked.passages, cancelled)
     if not text:
-        silent = {"compare": "says nothing about it", "summarise": "has no sentence to quote"}
+        silent = {"compare": "doesn't say", "summarise": "has no sentence to quote"}
         return ("" if cancelled() else silent.get(plan.kind, ""), [])
-    question = draft.standalone_question if plan.kind != "summarise" else ""
+    question = "" if plan.is_by_name or plan.kind == "summarise" else draft.standalone_question
     notes = check(question, split_claims(text), asked.passages, services.models.verify)
     kept = [note for note in notes if note.verdict == "supported"]
     if len(kept) < len(notes) and services.settings.unsupported_claims == "remove":
@@ -123,7 +128,8 @@ def _answered(
         markers=packed.markers,
         mask=settings.passage_mask,
         may_refuse=packed.no_answer is not None,
-        best_score=max((each.score for each in packed.passages if each.score is not None), default=None),
+        best_score=best_score_of(packed),
+        refusal_offset=refusal_offset(draft.min_sureness),
     )
     run = Generation(packed.segments, options, tuple(each.chunk.chunk_id for each in packed.passages))
     draft.generations.append(run)
@@ -139,16 +145,35 @@ def _renumbered(text: str, packed: Sequence[Passage], passages: Sequence[Passage
     return text.replace("[#", "[")
 
 
+def _who_is_silent(draft: Draft, plan: CorpusPlan) -> str:
+    """That only some of the compared documents speak of the topic, and which do not; empty when all do."""
+    speaking = {note.passage.chunk.document_id for note in draft.footnotes}
+    silent = [each.file_name for each in plan.asked if each.document_id not in speaking]
+    spoke = [each.file_name for each in plan.asked if each.document_id in speaking]
+    if not silent or not spoke:
+        return ""
+    about = f" about {plan.topic}" if plan.topic else ""
+    verbs = ("says" if len(spoke) == 1 else "say", "doesn't" if len(silent) == 1 else "don't")
+    return f"Only {_listed(spoke)} {verbs[0]} something{about}; {_listed(silent)} {verbs[1]} say."
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _said_on(services: Services, topic: str | None, passages: Sequence[Passage]) -> str:
+    """What a document that was named says about the topic, word for word; empty when it is silent."""
+    if topic is None:
+        return _said_most(services, None, passages, SENTENCES_COMPARED)
+    sentences = quotable(passages)
+    models = services.models
+    return " ".join(on_topic(topic, sentences, models.score_pairs, models.ingest.encode, SENTENCES_COMPARED))
+
+
 def _said_most(services: Services, topic: str | None, passages: Sequence[Passage], count: int) -> str:
     """The sentences nearest to the topic, or to the middle of all, in their order; verbatim, on one line."""
-    least, most = SENTENCE_CHARACTERS
-    sentences = [
-        text
-        for passage in passages
-        for trusted in (without_instructions(passage.chunk.text)[0],)
-        for start, end in split_sentences(trusted)
-        if least <= len(text := " ".join(trusted[start:end].split())) <= most and text[-1] in ".!。！"
-    ]
+    sentences = quotable(passages)
     if not sentences:
         return ""
     if topic is not None:

@@ -12,9 +12,10 @@ from app.answers.decision import Signals, decide
 from app.answers.free_claims import claim_support
 from app.answers.rewrite import standalone_question
 from app.answers.search import check_length, find, scope
+from app.answers.sureness import sureness_of
 from app.answers.timing import timed
 from app.answers.types import Command, Draft
-from app.answers.writing import pack_prompt, write
+from app.answers.writing import best_score_of, pack_prompt, write
 from app.configurations.resolving import resolve
 from app.evals.types import AnswerFn, CaseAnswer, EvalAnswer, EvalPassage, VerdictFn
 from app.services import Services
@@ -74,13 +75,27 @@ def answer_case(
 def _answer_from(services: Services, draft: Draft, found: SearchResult) -> None:
     """Gate, pack, write, check: as in a chat."""
     signals = Signals.before_writing(found, Command(0, 0, draft.question, None, None, SearchConfig()))
-    draft.refused_for = decide(signals)
+    draft.refused_for, draft.min_sureness = decide(signals), found.min_sureness
     if draft.refused_for is None:
         pack_prompt(services, draft, found.hits)
         for _ in write(services, draft, _never):
             pass
         ground(services, draft)
         draft.refused_for = decide(signals.after_checking(draft))
+
+
+def sureness(services: Services, question: str, hits: Sequence[Hit]) -> float | None:
+    """How sure the answerer is that these passages answer the question, 0..1; None: it never refuses.
+
+    Nothing is written: the prompt is read as for an answer. 0 where no passage fits.
+    """
+    draft = Draft(0, 0, question, question, wanted_generator="default")
+    pack_prompt(services, draft, hits)
+    if draft.prompt is None or not draft.prompt.passages:
+        return 0.0
+    best = best_score_of(draft.prompt)
+    lead = services.models.refusal_lead(draft.prompt.segments, services.settings.passage_mask, best)
+    return None if lead is None else sureness_of(lead)
 
 
 def eval_verdicts(services: Services) -> VerdictFn:
@@ -122,7 +137,7 @@ def ranked(services: Services, question: str, chunks: Sequence[Chunk], config: S
     hits = [Hit(chunk, None, None, 0.0, score) for score, chunk in ranked]
     best = hits[0].rerank
     enough = best is not None and best >= config.evidence_threshold
-    return SearchResult(tuple(hits), best, enough, config.evidence_threshold)
+    return SearchResult(tuple(hits), best, enough, config.evidence_threshold, config.min_sureness)
 
 
 def own_chunks(passages: Sequence[EvalPassage]) -> list[Chunk]:

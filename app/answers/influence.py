@@ -13,6 +13,7 @@ from typing import Any
 from app.accounts.types import Account
 from app.answers import repository
 from app.answers.generation import Generation
+from app.answers.inspecting import Stopping, Tell, check_stop, never, silent
 from app.answers.replay import NothingToReplay
 from app.services import Services
 
@@ -27,10 +28,13 @@ class Influence:
     lost: float  # mean natural logarithm of probability a token, with it minus without it
 
 
-def influences(services: Services, user: Account, message_id: int) -> list[Influence]:
+def influences(
+    services: Services, user: Account, message_id: int, tell: Tell = silent, stopping: Stopping = never
+) -> list[Influence]:
     """One figure for each passage of each run; one more reading of the prompt for each.
 
-    Raises NotFound; NothingToReplay without tokens, or where the default generator cannot weigh them.
+    Raises NotFound; NothingToReplay without tokens, or where the default generator cannot weigh them;
+    InspectionStopped.
     """
     with services.sessions() as session:
         trace: Mapping[str, Any] = repository.get_message(session, user.id, message_id).trace or {}
@@ -40,15 +44,18 @@ def influences(services: Services, user: Account, message_id: int) -> list[Influ
     if not weighable or not any(run.token_ids and run.chunk_ids for run in runs):
         raise NothingToReplay(f"No token of message {message_id} can be weighed.")
     written = [(number, run) for number, run in enumerate(runs) if run.token_ids]
-    return [each for number, run in written for each in _of_run(services, number, run)]
-
-
-def _of_run(services: Services, number: int, run: Generation) -> list[Influence]:
-    whole = _mean(services, run.segments, run)
-    return [
-        Influence(number, place, chunk_id, whole - _mean(services, _without(run.segments, place), run))
-        for place, chunk_id in enumerate(run.chunk_ids, start=1)
-    ]
+    total = sum(len(run.chunk_ids) for _, run in written)
+    found: list[Influence] = []
+    for number, run in written:
+        tell("prompt", len(found), total)
+        check_stop(stopping)
+        whole = _mean(services, run.segments, run)
+        for place, chunk_id in enumerate(run.chunk_ids, start=1):
+            tell("passage", len(found), total)
+            check_stop(stopping)
+            lost = whole - _mean(services, _without(run.segments, place), run)
+            found.append(Influence(number, place, chunk_id, lost))
+    return found
 
 
 def _without(segments: tuple[str, ...], place: int) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ arithmetic, or nothing. What a new question would meet besides is compared apart
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from app.accounts.types import Account
 from app.answers import repository
 from app.answers.generation import Generation, template_id, text_id
+from app.answers.inspecting import Stopping, Tell, check_stop, never, silent
 from app.documents.index_sync import load_chunks
 from app.errors import AppError
 from app.services import Services, TextGenerator
@@ -61,10 +62,12 @@ class Replay:
     text: str  # as decoded now, markers and all
 
 
-def replay(services: Services, user: Account, message_id: int) -> Replay:
+def replay(
+    services: Services, user: Account, message_id: int, tell: Tell = silent, stopping: Stopping = never
+) -> Replay:
     """Runs the decoder again on what it was given.
 
-    Raises NotFound, NothingToReplay, and what a full device raises.
+    Raises NotFound, NothingToReplay, InspectionStopped, and what a full device raises.
     """
     with services.sessions() as session:
         message = repository.get_message(session, user.id, message_id)
@@ -75,13 +78,21 @@ def replay(services: Services, user: Account, message_id: int) -> Replay:
         changes = (*_changed_models(services, trace), *_changed_passages(session, user, trace))
         cut = message.state == "cancelled"
     generator = services.models.written_by(_generator_id(trace))
-    again = [_again(generator, each, cut=cut and each is stored[-1]) for each in stored]
+    total = sum(len(each.token_ids) for each in stored)
+    again: list[Generation] = []
+    for each in stored:
+        before = sum(len(run.token_ids) for run in again)
+
+        def told(written: int, before: int = before) -> None:
+            tell("token", min(before + written, total), total)
+
+        again.append(_again(generator, each, told, stopping, cut=cut and each is stored[-1]))
     difference = _first_difference(stored, again)
     return Replay(
         message_id,
         difference is None,
         len(stored),
-        sum(len(each.token_ids) for each in stored),
+        total,
         difference,
         changes,
         "\n".join(each.text for each in again),
@@ -93,13 +104,25 @@ def _generator_id(trace: Mapping[str, Any]) -> str | None:
     return generator_id
 
 
-def _again(generator: TextGenerator, then: Generation, *, cut: bool) -> Generation:
+def _again(
+    generator: TextGenerator,
+    then: Generation,
+    told: Callable[[int], None],
+    stopping: Stopping,
+    *,
+    cut: bool,
+) -> Generation:
     """The same run; one that a person stopped is written as far as it was."""
     now = Generation(then.segments, then.options, then.chunk_ids)
-    pieces = generator.generate(
-        now.segments, now.listening(), lambda: cut and len(now.token_ids) >= len(then.token_ids)
-    )
-    now.text = "".join(pieces)
+    told(0)
+
+    def cancelled() -> bool:
+        return stopping() or (cut and len(now.token_ids) >= len(then.token_ids))
+
+    for piece in generator.generate(now.segments, now.listening(), cancelled):
+        now.text += piece
+        told(len(now.token_ids))
+    check_stop(stopping)
     if cut:
         del now.token_ids[len(then.token_ids) :]
     return now

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.accounts.types import Account
 from app.documents.index_sync import access_filter, catch_up, load_chunks
 from app.errors import QuestionTooLong
-from app.gate.thresholds import gated, own_thresholds
+from app.gate.thresholds import gated, own_surenesses, own_thresholds
 from app.services import Services
 from retrieval.searcher import Searcher
 from retrieval.types import AccessFilter, Chunk, SearchConfig, SearchResult
@@ -53,7 +53,9 @@ def find(
         with services.sessions() as fresh:
             catch_up(fresh, services.index, encoder_id=services.models.ingest.encoder_id)
             result, _ = _search(services, fresh, user, question, access, config, carried)
-    return gated(result, own_thresholds(session, access), config) if config.own_thresholds else result
+    if not config.own_thresholds:
+        return result
+    return gated(result, own_thresholds(session, access), config, own_surenesses(session, access))
 
 
 def _search(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -100,7 +100,11 @@ def _plan(
         hits = find(services, session, user, question, access, config).hits
         return [hit for hit in hits if (hit.rerank or 0.0) >= config.evidence_threshold]
 
-    return plan_corpus(session, user, draft.standalone_question, access, search_wider)
+    def search_in(topic: str, document_id: int) -> Sequence[Hit]:
+        inside = scope(services, session, user, command.collection_ids, [document_id])
+        return find(services, session, user, topic, inside, config).hits
+
+    return plan_corpus(session, user, draft.standalone_question, access, search_wider, search_in)
 
 
 def _partial(services: Services, draft: Draft, access: AccessFilter) -> Basis | None:
@@ -132,6 +136,7 @@ def search(
         asked = draft.standalone_question
         result = find(services, session, user, asked, access, command.config, carried)
     draft.timings_ms |= result.timings_ms
+    draft.min_sureness = result.min_sureness
     draft.closest = numbered(result.hits)
     draft.coverage = coverage(session, access)
     return access, result

@@ -249,6 +249,7 @@ class Draft:
     conflicts: tuple[Conflict, ...] = ()
     grounding: GroundingState | None = None
     coverage: Coverage | None = None
+    min_sureness: float = 0.5  # of the answer, 0..1; a half is the answerer's own calibration
     weak_evidence: bool = False  # written although it might be a refusal, because that was asked for
     basis: Basis | None = None  # of an answer about a whole corpus
     generations: list[Generation] = field(default_factory=list)  # every run of the decoder for the answer

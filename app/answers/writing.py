@@ -11,8 +11,9 @@ from app.answers.generation import Generation
 from app.answers.markers import without_marker
 from app.answers.prompt import pack
 from app.answers.routing import route
+from app.answers.sureness import refusal_offset
 from app.answers.timing import timed
-from app.answers.types import Draft
+from app.answers.types import Draft, PackedPrompt
 from app.services import GenerateOptions, Services, TextGenerator
 from retrieval.rerank import best_rerank
 from retrieval.types import Hit
@@ -43,6 +44,11 @@ def pack_prompt(services: Services, draft: Draft, hits: Sequence[Hit]) -> None:
         draft.tokens["prompt"] = draft.prompt.tokens
 
 
+def best_score_of(prompt: PackedPrompt) -> float | None:
+    """Of the passages in the prompt; None where none was scored."""
+    return max((each.score for each in prompt.passages if each.score is not None), default=None)
+
+
 def write(services: Services, draft: Draft, cancelled: Callable[[], bool]) -> Iterator[str]:
     """Decodes the answer into the draft, piece by piece; it stays empty when the decoder finds none."""
     if draft.prompt is None:
@@ -56,9 +62,8 @@ def write(services: Services, draft: Draft, cancelled: Callable[[], bool]) -> It
         markers=draft.prompt.markers,
         mask=services.settings.passage_mask,
         may_refuse=draft.prompt.no_answer is not None,
-        best_score=max(
-            (each.score for each in draft.prompt.passages if each.score is not None), default=None
-        ),
+        refusal_offset=refusal_offset(draft.min_sureness),
+        best_score=best_score_of(draft.prompt),
     )
     chunk_ids = tuple(passage.chunk.chunk_id for passage in draft.prompt.passages)
     generation = Generation(draft.prompt.segments, options, chunk_ids)

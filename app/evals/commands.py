@@ -141,6 +141,10 @@ def run_set(
     configuration: Annotated[str | None, typer.Option(help="A saved search configuration.")] = None,
     limit: Limit = None,
     tag: Annotated[str | None, typer.Option(help="Only questions with this tag.")] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(help="The configured judge's model: answers and cited passages are sent to it."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Ask every question of a set, keep the results, and hold the measures against a gate."""
@@ -149,7 +153,12 @@ def run_set(
 
     rules = None if gate is None else read_gate(gate)
     with _services() as services:
-        request = RunRequest(name, kind, docs, configuration, limit, tag)
+        if judge is not None:
+            typer.echo(
+                f"Questions, expected answers, answers and cited passages are sent to the judge {judge}.",
+                err=True,
+            )
+        request = RunRequest(name, kind, docs, configuration, limit, tag, judge)
         run = run_over_set(services, request, _progress(), lambda text: typer.echo(text, err=True))
         broken = [] if rules is None else broken_rules(services, rules, run)
     for line in _table(run):

@@ -11,9 +11,10 @@ from app.dependencies import AppServices, CurrentUser, EvalRuns, ReadSession, Wr
 from app.error_responses import error_responses
 from app.errors import EvalRunNotFound
 from app.evals import service
+from app.evals.judging.client import judge_facts
 from app.evals.runs import service as runs
-from app.evals.runs.errors import EvalRunState, NothingToAsk, RunsNotComparable
-from app.evals.schemas import Comparison, EvalRunList, EvalRunOut, ResultList, RunStart
+from app.evals.runs.errors import EvalRunState, JudgeNotConfigured, NothingToAsk, RunsNotComparable
+from app.evals.schemas import Comparison, EvalRunList, EvalRunOut, JudgeList, JudgeOut, ResultList, RunStart
 from app.evals.sets.errors import EvalSetNotFound
 from app.evals.types import Outcome
 from app.schemas import RowId
@@ -32,8 +33,17 @@ def list_all(
     return EvalRunList(items=service.list_latest(session, user, limit, set_id))
 
 
+@router.get("/judges")
+def judges(services: AppServices, user: CurrentUser) -> JudgeList:  # noqa: ARG001 - signed in
+    """The large-model judge that a run may name: then questions, answers and passages leave the machine."""
+    facts = judge_facts(services.settings)
+    return JudgeList(items=[JudgeOut.model_validate(facts)] if facts else [])
+
+
 @router.post(
-    "", status_code=202, responses=error_responses(EvalSetNotFound, ConfigurationNotFound, NothingToAsk)
+    "",
+    status_code=202,
+    responses=error_responses(EvalSetNotFound, ConfigurationNotFound, NothingToAsk, JudgeNotConfigured),
 )
 def start(body: RunStart, services: AppServices, runner: EvalRuns, user: CurrentUser) -> EvalRunOut:
     """Queues a run; it asks every ready question of the set, one after the other."""

@@ -65,6 +65,23 @@ class RunStart(RequestModel):
     )
     limit: int | None = Field(default=None, ge=1, description="Only the first so many questions.")
     tag: Name | None = Field(default=None, description="Only questions with this tag.")
+    judge: Name | None = Field(
+        default=None,
+        description="The configured judge's model, for `answers`: questions, answers and cited passages are "
+        "sent to its endpoint. Without it nothing is.",
+    )
+
+
+class JudgeOut(ResponseModel):
+    """The judge that a run may name."""
+
+    model: str
+    host: str
+    prompt_version: str
+
+
+class JudgeList(ResponseModel):
+    items: list[JudgeOut] = Field(description="One, or none where none is configured.")
 
 
 class ResultOut(ResponseModel):

@@ -1,7 +1,10 @@
-"""Which threshold keeps false answers rare, fitted on half of the questions and measured on the other. Pure.
+"""How sure an answer must be to keep false answers rare, fitted on half of the questions. Pure.
 
-A question is answered when the best reranker score reaches the threshold. A false answer is an unanswerable
-question that is answered; a false refusal an answerable one that is not.
+A question is answered when the best reranker score reaches the threshold and the answerer is sure enough.
+Both follow one level: of every sureness that can be asked for, the threshold is the highest that refuses none
+of the answerable questions that are answered then. A decoder that never refuses has the threshold alone. The
+other half measures it: a false answer is an unanswerable question that is answered; a false refusal an
+answerable one that is not.
 """
 
 from __future__ import annotations
@@ -25,41 +28,53 @@ class ScoredQuestion:
     key: str
     score: float  # calibrated rerank probability; 0 where nothing was found
     answerable: bool
+    sureness: float | None = None  # of the answerer, 0..1; None: it never refuses
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Where questions are refused: below this score, or below this sureness."""
+
+    threshold: float
+    min_sureness: float | None = None  # None: no answerer that refuses
 
 
 @dataclass(frozen=True, slots=True)
 class GatePoint:
-    """What a threshold does to questions."""
+    """What a level does to questions."""
 
     threshold: float
+    min_sureness: float | None
     false_answers: Interval
     false_refusals: Interval
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A threshold, how it was found, and what it does to questions that had no part in that."""
+    """A level, how it was found, and what it does to questions that had no part in that."""
 
     wanted_false_answers: float
-    recommended: float
+    recommended: float  # threshold
+    recommended_sureness: float | None
     fitted: GatePoint  # on the half that chose it
     measured: GatePoint  # on the other half
-    curve: tuple[GatePoint, ...]  # on the other half, by rising threshold
+    curve: tuple[GatePoint, ...]  # on the other half, by rising level
 
 
 def calibrate(questions: Sequence[ScoredQuestion], wanted_false_answers: float) -> Calibration:
-    """The lowest threshold whose false answers on one half are as rare as wanted.
+    """The lowest level whose false answers on one half are as rare as wanted.
 
     Raises ValueError with fewer than `LEAST_OF_A_KIND` answerable or unanswerable questions.
     """
     fit, other = halves(questions)
-    recommended = lowest_threshold(fit, wanted_false_answers)
+    chosen = lowest_level(fit, wanted_false_answers)
     return Calibration(
         wanted_false_answers,
-        recommended,
-        fitted=point(fit, recommended),
-        measured=point(other, recommended),
-        curve=curve(other),
+        chosen.threshold,
+        chosen.min_sureness,
+        fitted=point(fit, chosen),
+        measured=point(other, chosen),
+        curve=curve(other, levels(fit)),
     )
 
 
@@ -78,35 +93,61 @@ def halves(questions: Sequence[ScoredQuestion]) -> tuple[list[ScoredQuestion], l
     return fit, other
 
 
-def lowest_threshold(questions: Sequence[ScoredQuestion], wanted_false_answers: float) -> float:
-    """The lowest threshold between two scores with at most that share of false answers."""
+def lowest_level(questions: Sequence[ScoredQuestion], wanted_false_answers: float) -> Level:
+    """The lowest level with at most that share of false answers."""
     return next(
-        threshold
-        for threshold in between_scores(questions)
-        if (point(questions, threshold).false_answers["value"] or 0.0) <= wanted_false_answers
+        level
+        for level in levels(questions)
+        if (point(questions, level).false_answers["value"] or 0.0) <= wanted_false_answers
     )
 
 
-def between_scores(questions: Sequence[ScoredQuestion]) -> list[float]:
-    """Thresholds that tell the questions apart, rising: 0 answers all of them, the last one none."""
-    scores = sorted({question.score for question in questions})
-    middles = [(low + high) / 2 for low, high in zip(scores, [*scores[1:], 1.0], strict=True)]
-    return [0.0, *middles] if scores and scores[-1] < 1.0 else [0.0, *middles[:-1], math.nextafter(1.0, 2.0)]
+def levels(questions: Sequence[ScoredQuestion]) -> list[Level]:
+    """Levels that tell the questions apart, rising: the first answers all of them, the last one none."""
+    surenesses = [question.sureness for question in questions if question.sureness is not None]
+    if len(surenesses) < len(questions):
+        return [Level(threshold) for threshold in between([question.score for question in questions])]
+    return [Level(_harmless(questions, sureness), sureness) for sureness in between(surenesses)]
 
 
-def curve(questions: Sequence[ScoredQuestion]) -> tuple[GatePoint, ...]:
-    """Both rates at `CURVE_POINTS` thresholds at most."""
-    thresholds = [threshold for threshold in between_scores(questions) if threshold <= 1.0]
-    step = max(1, math.ceil(len(thresholds) / (CURVE_POINTS - 1)))
-    kept = dict.fromkeys((*thresholds[::step], thresholds[-1]))
-    return tuple(point(questions, threshold) for threshold in kept)
+def _harmless(questions: Sequence[ScoredQuestion], min_sureness: float) -> float:
+    """The highest threshold that refuses none of the answerable questions that are sure enough."""
+    kept = [q.score for q in questions if q.answerable and (q.sureness or 0.0) >= min_sureness]
+    lowest = min(kept, default=1.0)
+    return max(each for each in between([question.score for question in questions]) if each <= lowest)
 
 
-def point(questions: Sequence[ScoredQuestion], threshold: float) -> GatePoint:
-    """Both rates at a threshold, with 95% intervals."""
-    answered = [question.score >= threshold for question in questions if not question.answerable]
-    refused = [question.score < threshold for question in questions if question.answerable]
-    return GatePoint(threshold, share(sum(answered), len(answered)), share(sum(refused), len(refused)))
+def between(values: Sequence[float]) -> list[float]:
+    """Limits that tell values of 0 to 1 apart, rising: 0 keeps all of them, the last one none."""
+    rising = sorted(set(values))
+    middles = [(low + high) / 2 for low, high in zip(rising, [*rising[1:], 1.0], strict=True)]
+    return [0.0, *middles] if rising and rising[-1] < 1.0 else [0.0, *middles[:-1], math.nextafter(1.0, 2.0)]
+
+
+def curve(questions: Sequence[ScoredQuestion], rising: Sequence[Level]) -> tuple[GatePoint, ...]:
+    """Both rates at `CURVE_POINTS` of the levels at most; none is above 1."""
+    usable = [each for each in rising if max(each.threshold, each.min_sureness or 0.0) <= 1.0]
+    step = max(1, math.ceil(len(usable) / (CURVE_POINTS - 1)))
+    kept = dict.fromkeys((*usable[::step], usable[-1]))
+    return tuple(point(questions, level) for level in kept)
+
+
+def is_answered(question: ScoredQuestion, level: Level) -> bool:
+    """Whether a question passes the gate and its answerer is sure enough."""
+    sure = 1.0 if question.sureness is None else question.sureness
+    return question.score >= level.threshold and sure >= (level.min_sureness or 0.0)
+
+
+def point(questions: Sequence[ScoredQuestion], level: Level) -> GatePoint:
+    """Both rates at a level, with 95% intervals."""
+    answered = [is_answered(question, level) for question in questions if not question.answerable]
+    refused = [not is_answered(question, level) for question in questions if question.answerable]
+    return GatePoint(
+        level.threshold,
+        level.min_sureness,
+        share(sum(answered), len(answered)),
+        share(sum(refused), len(refused)),
+    )
 
 
 def share(count: int, n: int) -> Interval:

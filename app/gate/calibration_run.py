@@ -45,18 +45,21 @@ def start(
 
 
 def score(context: Context, unit: Unit) -> UnitResult:
-    """The best score that the search in the collection finds for a question."""
+    """The best score that the search in the collection finds for a question, and how sure its answer is."""
     if unit.case.answerable is None:
         return unscorable(UNSAID)
     place = context.documents
-    best = service.best_score(context.services, place.user, place.collection_id or 0, unit.case)
-    return UnitResult("scored", {"best_score": best}, {"answerable": unit.case.answerable})
+    found = service.scored_question(context.services, place.user, place.collection_id or 0, unit.case)
+    sure = {} if found.sureness is None else {"sureness": found.sureness}
+    return UnitResult("scored", {"best_score": found.score, **sure}, {"answerable": found.answerable})
 
 
 def conclude(services: Services, run: EvalRun, results: Sequence[StoredResult]) -> dict[str, Interval]:
-    """Keeps the calibration with its collection; both error rates of the recommended threshold."""
+    """Keeps the calibration with its collection; both error rates of the recommended level."""
     questions = [
-        ScoredQuestion(row.key, row.scores["best_score"], row.detail["answerable"])
+        ScoredQuestion(
+            row.key, row.scores["best_score"], row.detail["answerable"], row.scores.get("sureness")
+        )
         for row in results
         if "best_score" in row.scores
     ]

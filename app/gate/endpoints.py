@@ -1,4 +1,4 @@
-"""`/v1/collections/{id}/gate`: the evidence threshold of a collection, and its calibration."""
+"""`/v1/collections/{id}/gate`: how sure the answers of a collection must be, and its calibration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/collections/{collection_id}/gate", tags=["collect
 
 @router.get("", responses=error_responses(CollectionNotFound))
 def read(collection_id: RowId, services: AppServices, session: ReadSession, user: CurrentUser) -> GateOut:
-    """The threshold in force, and both error rates over all thresholds as last measured."""
+    """The level in force, and both error rates over all levels as last measured."""
     return service.gate_of(services, session, user, service.require_collection(session, user, collection_id))
 
 
@@ -28,9 +28,9 @@ def read(collection_id: RowId, services: AppServices, session: ReadSession, user
 def change(
     collection_id: RowId, body: GateChange, services: AppServices, session: WriteSession, user: CurrentUser
 ) -> GateOut:
-    """Puts a threshold in force for this collection, or the default again."""
+    """Puts a level in force for this collection, or the default again."""
     collection = service.require_collection(session, user, collection_id)
-    collection.evidence_threshold = body.threshold
+    collection.evidence_threshold, collection.min_sureness = body.threshold, body.min_sureness
     return service.gate_of(services, session, user, collection)
 
 
@@ -41,9 +41,9 @@ def change(
 def calibrate(
     collection_id: RowId, body: CalibrateRequest, services: AppServices, user: CurrentUser
 ) -> GateOut:
-    """Asks the ready questions of an eval set; returns when all have been searched, about 0.2 s each.
+    """Asks the ready questions of an eval set; returns when all are searched and read, about a second each.
 
-    The threshold is chosen on half of them and measured on the other half.
+    The level is chosen on half of them and measured on the other half.
     """
     with services.sessions() as session:
         service.require_collection(session, user, collection_id)

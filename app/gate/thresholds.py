@@ -1,4 +1,4 @@
-"""The thresholds of collections, and the evidence gate that they are."""
+"""What collections ask of evidence and answers, and the gate that this makes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,28 @@ def own_thresholds(session: Session, access: AccessFilter) -> dict[int, float]:
     return {row[0]: row[1] for row in session.execute(statement) if row[1] is not None}
 
 
-def gated(result: SearchResult, own: Mapping[int, float], config: SearchConfig) -> SearchResult:
+def own_surenesses(session: Session, access: AccessFilter) -> dict[int, float]:
+    """How sure answers must be by collection, of those in scope that say so themselves."""
+    statement = select(Collection.id, Collection.min_sureness).where(
+        Collection.id.in_(access.collection_ids), Collection.min_sureness.is_not(None)
+    )
+    return {row[0]: row[1] for row in session.execute(statement) if row[1] is not None}
+
+
+def gated(
+    result: SearchResult,
+    own: Mapping[int, float],
+    config: SearchConfig,
+    surenesses: Mapping[int, float] | None = None,
+) -> SearchResult:
     """The result with every passage held against its own collection's threshold.
 
     The best passage that reaches its threshold opens the gate; without one the best passage says by how much
-    it is short. Pure.
+    it is short. The answer must be as sure as that passage's collection asks. Pure.
     """
     scored = [hit for hit in result.hits if hit.rerank is not None]
-    if not own or not scored:
+    surenesses = surenesses or {}
+    if not (own or surenesses) or not scored:
         return result
 
     def threshold(hit: Hit) -> float:
@@ -43,4 +57,5 @@ def gated(result: SearchResult, own: Mapping[int, float], config: SearchConfig) 
         best_score=deciding.rerank,
         threshold=threshold(deciding),
         enough_evidence=bool(passing),
+        min_sureness=surenesses.get(deciding.chunk.collection_id, config.min_sureness),
     )

@@ -37,6 +37,7 @@ def test_a_configuration_is_whole_and_used_where_it_is_named(client: TestClient)
         "fused_weight": 100,
         "top_k": 5,
         "evidence_threshold": 0.9,
+        "min_sureness": 0.5,
         "own_thresholds": False,
     }
     assert (saved["in_force"], saved["adoption"]) == (False, None)

@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.answers.corpus_kind import corpus_kind, mentioned, topic
+from app.answers.named_comparison import NamedComparison, named_comparison
 from app.answers.stored_tables import number, tables_of
 from app.answers.table_question import row_question
 from app.services import GenerateOptions
@@ -251,3 +252,78 @@ def test_documents_that_are_all_silent_are_a_refusal(client: TestClient, generat
     answer = ask(client, "Compare what runs over the Wend in summer and on the road")
     assert (answer["state"], answer["answer"], answer["citations"]) == ("refused", "", [])
     assert answer["refusal"]["reason"] == "no_answer_found"
+
+
+NAMES = {
+    1: "employee-handbook.pdf",
+    2: "travel-and-expense-policy.docx",
+    3: "annual_report_2024.pdf",
+    4: "annual_report_2025.pdf",
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "ids", "about"),
+    [
+        ("Compare the travel policy and the handbook on remote work", (2, 1), "remote work"),
+        ("Compare the employee handbook with the travel and expense policy on hotels.", (1, 2), "hotels"),
+        ("Please compare the 2024 report to the 2025 report", (3, 4), None),
+        (
+            "What is the difference between the handbook and the policy regarding sick pay?",
+            (1, 2),
+            "sick pay",
+        ),
+        ("How do the handbooks and the policies differ on meals?", (1, 2), "meals"),
+        ("What do the policy, the handbook and annual_report_2025.pdf say about boats?", (2, 1, 4), "boats"),
+    ],
+)
+def test_a_comparison_names_its_documents(question: str, ids: tuple[int, ...], about: str | None) -> None:
+    assert named_comparison(question, NAMES) == NamedComparison(ids, about)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Compare the leave rules of Brenn and Velm.",
+        "What is the difference between a pump and a motor?",
+        "Compare the handbook and the ferry on price",  # one of two is no document
+        "Compare the annual report and the handbook",  # there are two annual reports
+        "Compare the handbook and the employee handbook",  # one document
+        "Compare my documents",
+        "What does the handbook say about the policy?",
+    ],
+)
+def test_what_names_no_two_documents_is_another_question(question: str) -> None:
+    assert named_comparison(question, NAMES) is None
+
+
+LEAVE = "# Leave\n\nParental leave lasts 26 weeks at full pay. Ask your team lead early enough.\n"
+SHOP = "# Shop\n\nThe canteen opens at eleven in the morning. Parental leave is unpaid in the shop.\n"
+
+
+def test_documents_compared_by_name_are_quoted_side_by_side(
+    client: TestClient, generator: EchoGenerator
+) -> None:
+    upload(client, {"office-handbook.md": LEAVE, "shop-rules.md": SHOP, "ferry.md": FERRY})
+    answer = ask(client, "Compare the handbook and the shop rules on parental leave")
+    assert answer["answer"].split("\n") == [
+        "• office-handbook.md: Parental leave lasts 26 weeks at full pay. [1]",
+        "• shop-rules.md: Parental leave is unpaid in the shop. [2]",
+    ]
+    assert (answer["state"], answer["grounding"]) == ("answered", "grounded")
+    assert [cited["file_name"] for cited in answer["citations"]] == ["office-handbook.md", "shop-rules.md"]
+    assert "of the 2 documents that the question names" in answer["basis"]["note"]
+    assert generator.prompts == []  # quoted, not written
+
+
+def test_what_only_one_of_them_says_is_said_to_be_so(client: TestClient) -> None:
+    upload(client, {"office-handbook.md": LEAVE, "shop-rules.md": SHOP})
+    answer = ask(client, "What do the shop rules and the handbook say about the canteen?")
+    assert answer["answer"].split("\n") == [
+        "• shop-rules.md: The canteen opens at eleven in the morning. [1]",
+        "• office-handbook.md: doesn't say",
+        "• Only shop-rules.md says something about the canteen; office-handbook.md doesn't say.",
+    ]
+    assert answer["grounding"] == "grounded"
+    silent = ask(client, "Compare the handbook and the shop rules on submarines")
+    assert (silent["state"], silent["refusal"]["reason"]) == ("refused", "no_answer_found")

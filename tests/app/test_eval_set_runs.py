@@ -79,8 +79,8 @@ def start(client: TestClient, set_id: int, **body: Any) -> int:
     return run_id
 
 
-def ended(client: TestClient, run_id: int, *statuses: str) -> dict[str, Any]:
-    give_up = time.monotonic() + 60
+def ended(client: TestClient, run_id: int, *statuses: str, within_s: float = 60) -> dict[str, Any]:
+    give_up = time.monotonic() + within_s
     while time.monotonic() < give_up:
         run: dict[str, Any] = client.get(f"/v1/evals/{run_id}").json()
         if run["status"] in (statuses or ("done",)):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,29 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
+from app.answers.sureness import refusal_offset, sureness_of
 from app.gate import commands
 from app.gate.calibration import (
+    Level,
     ScoredQuestion,
-    between_scores,
     calibrate,
     curve,
     halves,
-    lowest_threshold,
+    is_answered,
+    levels,
+    lowest_level,
     point,
     share,
 )
 from app.gate.commands import gate_app
 from app.gate.thresholds import gated
-from app.services import Services
+from app.main import create_app
+from app.services import GenerateOptions, Services, assemble_services
+from app.settings import Settings
 from retrieval.types import Chunk, Hit, SearchConfig, SearchResult
 from tests.app.asking import ask, upload
 from tests.app.test_eval_set_runs import ended
+from tests.fakes import EchoGenerator, fake_models
 
 FERRY = "The Wend ferry runs every twenty minutes. A return ticket costs 4.50 crowns. Dogs travel free.\n"
 HALF_HELD = "Does the ferry carry camels?"  # two of its three words are there: score 0.33 to 0.67
@@ -51,7 +58,7 @@ def test_rates_are_shares_of_their_own_kind() -> None:
         ScoredQuestion("d", 0.1, False),
         ScoredQuestion("e", 0.05, False),
     ]
-    found = point(questions, 0.5)
+    found = point(questions, Level(0.5))
     assert (found.false_answers["value"], found.false_answers["n"]) == (pytest.approx(1 / 3), 3)
     assert (found.false_refusals["value"], found.false_refusals["n"]) == (0.5, 2)
 
@@ -63,19 +70,52 @@ def test_intervals_are_wilsons() -> None:
     assert share(0, 0)["value"] is None
 
 
-def test_the_threshold_is_the_lowest_that_reaches_the_wanted_rate() -> None:
-    questions = drawn(200, seed=3)
-    threshold = lowest_threshold(questions, 0.05)
-    assert (point(questions, threshold).false_answers["value"] or 0) <= 0.05
-    lower = [t for t in between_scores(questions) if t < threshold]
+def sure(questions: list[ScoredQuestion], seed: int) -> list[ScoredQuestion]:
+    """The same with a sureness that tells them apart better than the score."""
+    rng = random.Random(seed)
+    return [replace(q, sureness=rng.betavariate(*((6, 2) if q.answerable else (2, 6)))) for q in questions]
+
+
+@pytest.mark.parametrize("questions", [drawn(200, seed=3), sure(drawn(200, seed=3), seed=4)])
+def test_the_level_is_the_lowest_that_reaches_the_wanted_rate(questions: list[ScoredQuestion]) -> None:
+    level = lowest_level(questions, 0.05)
+    rising = levels(questions)
+    assert (point(questions, level).false_answers["value"] or 0) <= 0.05
+    lower = rising[: rising.index(level)]
     assert lower
-    assert all((point(questions, t).false_answers["value"] or 0) > 0.05 for t in lower)
+    assert all((point(questions, each).false_answers["value"] or 0) > 0.05 for each in lower)
 
 
 def test_no_false_answer_at_all_can_be_wanted_and_all_can_be_taken() -> None:
-    sure = [ScoredQuestion(str(i), 1.0, answerable=i > 3) for i in range(8)]
-    assert point(sure, lowest_threshold(sure, 0.0)).false_answers["value"] == 0.0
-    assert lowest_threshold(sure, 1.0) == 0.0
+    certain = [ScoredQuestion(str(i), 1.0, answerable=i > 3) for i in range(8)]
+    assert point(certain, lowest_level(certain, 0.0)).false_answers["value"] == 0.0
+    assert lowest_level(certain, 1.0) == Level(0.0)
+
+
+def test_threshold_and_sureness_rise_together_and_the_threshold_refuses_no_answerable_question() -> None:
+    questions = sure(drawn(200, seed=3), seed=4)
+    rising = levels(questions)
+    thresholds = [each.threshold for each in rising]
+    assert thresholds == sorted(thresholds)
+    assert thresholds[0] < thresholds[-1]
+    for level in rising:
+        alone = Level(0.0, level.min_sureness)
+        assert point(questions, level).false_refusals == point(questions, alone).false_refusals
+        assert all(not is_answered(q, level) or is_answered(q, alone) for q in questions)
+
+
+def test_a_better_signal_gives_fewer_false_refusals_on_the_half_that_chose_nothing() -> None:
+    of_score = calibrate(drawn(400, seed=3), 0.05).measured
+    of_both = calibrate(sure(drawn(400, seed=3), seed=4), 0.05).measured
+    assert (of_both.false_refusals["high"] or 1) < (of_score.false_refusals["low"] or 0)
+
+
+def test_sureness_and_the_logit_that_asks_for_it_meet() -> None:
+    for wanted in (0.05, 0.5, 0.93):
+        lead = -refusal_offset(wanted)  # of a refusal that just wins once the offset is added
+        assert sureness_of(lead) == pytest.approx(wanted)
+    assert refusal_offset(0.0) < -20
+    assert refusal_offset(1.0) > 20
 
 
 def test_both_halves_have_as_many_of_each_kind_and_stay_the_same() -> None:
@@ -91,10 +131,11 @@ def test_what_is_reported_is_of_the_half_that_chose_nothing() -> None:
     questions = drawn(120, seed=5)
     found = calibrate(questions, 0.1)
     fit, other = halves(questions)
-    assert found.recommended == lowest_threshold(fit, 0.1)
-    assert found.fitted == point(fit, found.recommended)
-    assert found.measured == point(other, found.recommended)
-    assert found.curve == curve(other)
+    chosen = lowest_level(fit, 0.1)
+    assert found.recommended == chosen.threshold
+    assert found.fitted == point(fit, chosen)
+    assert found.measured == point(other, chosen)
+    assert found.curve == curve(other, levels(fit))
     changed = [q if q in fit else ScoredQuestion(q.key, 1 - q.score, q.answerable) for q in questions]
     assert calibrate(changed, 0.1).recommended == found.recommended
     assert calibrate(changed, 0.1).measured != found.measured
@@ -108,7 +149,8 @@ def test_over_many_draws_the_other_half_has_about_the_wanted_rate() -> None:
 
 
 def test_the_curve_is_short_and_monotone() -> None:
-    points = curve(drawn(900, seed=2))
+    questions = drawn(900, seed=2)
+    points = curve(questions, levels(questions))
     assert len(points) <= 102
     answers = [each.false_answers["value"] or 0.0 for each in points]
     refusals = [each.false_refusals["value"] or 0.0 for each in points]
@@ -151,7 +193,7 @@ def test_a_collections_own_threshold_is_in_force_until_a_request_says_otherwise(
     upload(client, {"ferry.txt": FERRY}, boats)
     assert client.get(f"/v1/collections/{boats}/gate").json() == {
         "collection_id": boats, "threshold": None, "default": 0.3, "in_force": 0.3, "stale": False,
-        "calibration": None,
+        "min_sureness": None, "default_sureness": 0.5, "sureness_in_force": 0.5, "calibration": None,
     }  # fmt: skip
     assert ask(client, HALF_HELD, collection_ids=[boats])["state"] == "answered"
     changed = client.put(f"/v1/collections/{boats}/gate", json={"threshold": 0.9}).json()
@@ -273,3 +315,70 @@ def test_the_shell_calibrates_shows_and_sets(
     reset = runner.invoke(gate_app, ["set", "default", "--collection", "Boats"]).stdout
     assert "threshold in force 0.300 (the default)" in reset
     assert runner.invoke(gate_app, ["set", "2"]).exit_code == 2
+
+
+CAMELS_LEAD = 2.0  # of a refusal, where the question is about camels
+
+
+def lead(question: str) -> float:
+    return CAMELS_LEAD if "camel" in question else -CAMELS_LEAD
+
+
+class WaryGenerator(EchoGenerator):
+    """Refuses at the first token, as an answerer does: where a refusal leads once the offset is added."""
+
+    def generate(
+        self, segments: tuple[str, ...], options: GenerateOptions, cancelled: Callable[[], bool]
+    ) -> Iterator[str]:
+        if options.may_refuse and lead(segments[-1]) + options.refusal_offset > 0:
+            return iter([f" {self.template.no_answer}"])
+        return super().generate(segments, options, cancelled)
+
+
+@pytest.fixture
+def wary(settings: Settings) -> Iterator[Services]:
+    models = replace(fake_models(WaryGenerator()), refusal_lead=lambda segments, *_: lead(segments[-1]))
+    services = assemble_services(settings, models)
+    yield services
+    services.close()
+
+
+def test_a_collection_asks_for_more_or_less_sureness(wary: Services) -> None:
+    with TestClient(create_app(wary.settings, lambda _: wary)) as client:
+        boats = collection(client, "Boats")
+        upload(client, {"ferry.txt": FERRY}, boats)
+        path = f"/v1/collections/{boats}/gate"
+        assert ask(client, HALF_HELD)["refusal"]["reason"] == "no_answer_found"
+        client.put(path, json={"threshold": None, "min_sureness": 0.05})  # sure to 0.12 is enough
+        assert ask(client, HALF_HELD)["state"] == "answered"
+        assert ask(client, "Does the ferry run?")["state"] == "answered"
+        client.put(path, json={"threshold": None, "min_sureness": 0.95})  # sure to 0.88 is not
+        assert ask(client, "Does the ferry run?")["refusal"]["reason"] == "no_answer_found"
+
+
+def test_figures_ask_the_other_half_and_find_what_was_predicted(
+    wary: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def services() -> Iterator[Services]:
+        yield wary
+
+    monkeypatch.setattr(commands, "_services", commands.contextmanager(services))
+    passage = [{"id": "p", "title": "", "text": FERRY}]
+    asked = [("Does the ferry run", True)] * 8 + [("Does the ferry carry camels", False)] * 8
+    lines = [
+        {"id": str(i), "question": f"{text}?", "answerable": answerable, "passages": passage}
+        for i, (text, answerable) in enumerate(asked)
+    ]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    arguments = ["figures", str(tmp_path / "q.jsonl"), "--wanted", "0", "--json"]
+    done = CliRunner().invoke(gate_app, arguments)
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert [row["name"] for row in found["asked"]] == ["default", "at most 0%"]
+    for row in found["asked"]:
+        assert (row["false_answers"]["value"], row["false_refusals"]["value"]) == (0.0, 0.0)
+        assert (row["false_answers"]["n"], row["as_predicted"]) == (4, 8)
+    wary.models.generator.answer = ""  # type: ignore[attr-defined]  # what no signal foretells
+    found = json.loads(CliRunner().invoke(gate_app, arguments).stdout.splitlines()[-1])
+    assert [row["false_refusals"]["value"] for row in found["asked"]] == [1.0, 1.0]
+    assert [row["as_predicted"] for row in found["asked"]] == [4, 4]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from app.answers.local import replayed
-from app.services import Services
+from app.main import create_app
+from app.services import Services, assemble_services
+from app.settings import Settings
 from app.tables import ChunkRow, Message
-from tests.app.asking import ask, upload
-from tests.fakes import EchoGenerator
+from tests.app.asking import ask, events, upload
+from tests.fakes import EchoGenerator, fake_models
 
 FERRY = "# Ferry\n\nThe Wend ferry runs every twenty minutes. A return ticket costs 4.50 crowns.\n"
 QUESTION = "How often runs the Wend ferry?"
@@ -116,3 +121,71 @@ def test_a_refusal_has_a_trace_without_runs(client: TestClient) -> None:
     refused = ask(client, "Anything?")
     trace = client.get(f"/v1/messages/{refused['message_id']}/trace").json()
     assert (trace["runs"], trace["replayable"], trace["state"]) == ([], False, "refused")
+
+
+def inspection_events(client: TestClient, path: str) -> list[tuple[str, dict[str, Any]]]:
+    return events(client, f"{path}?stream=true", {})
+
+
+def test_a_replay_says_how_far_it_is(client: TestClient, answer: dict[str, Any]) -> None:
+    path = f"/v1/messages/{answer['message_id']}"
+    told = inspection_events(client, f"{path}/replay")
+    assert [(name, data.get("done"), data.get("total")) for name, data in told[:3]] == [
+        ("progress", 0, 8), ("progress", 1, 8), ("progress", 2, 8),
+    ]  # fmt: skip
+    assert told[-1] == ("done", replay(client, answer["message_id"]))
+    [(name, error)] = inspection_events(client, f"{path}/influence")  # nothing here weighs words
+    assert (name, error["code"], error["status_code"]) == ("error", "nothing_to_replay", 409)
+    assert client.post(f"{path}/inspection/cancel").json()["state"] == "finished"
+    assert client.post("/v1/messages/99/inspection/cancel").status_code == 404
+
+
+class Scales:
+    """Weighs words by the length of the prompt; from the second reading on it waits to be let go."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.waits = threading.Event()
+        self.go_on = threading.Event()
+
+    def logprobs(self, segments: tuple[str, ...], mask: str, tokens: Sequence[int]) -> list[float]:
+        self.read += 1
+        if self.read == 2:
+            self.waits.set()
+            self.go_on.wait(10)
+        return [-1.0 / len(segments)] * len(tokens)
+
+
+@pytest.fixture
+def scales(settings: Settings) -> Iterator[tuple[TestClient, Scales, str]]:
+    scales = Scales()
+    models = replace(fake_models(), logprobs=scales.logprobs)
+    with TestClient(create_app(settings, lambda _: assemble_services(settings, models))) as client:
+        texts = {f"{word}.md": f"{FERRY}The {word} is there.\n" for word in ("dog", "boat", "pier")}
+        upload(client, texts)
+        yield client, scales, f"/v1/messages/{ask(client, QUESTION)['message_id']}"
+
+
+def test_a_weighing_tells_each_passage(scales: tuple[TestClient, Scales, str]) -> None:
+    client, weights, path = scales
+    weights.go_on.set()
+    told = inspection_events(client, f"{path}/influence")
+    steps = [(data["stage"], data["done"], data["total"]) for name, data in told if name == "progress"]
+    assert steps == [("prompt", 0, 3), ("passage", 0, 3), ("passage", 1, 3), ("passage", 2, 3)]
+    name, found = told[-1]
+    assert (name, [each["number"] for each in found["influences"]]) == ("done", [1, 2, 3])
+    assert weights.read == 4
+
+
+def test_a_weighing_is_stopped_between_two_passages(scales: tuple[TestClient, Scales, str]) -> None:
+    client, weights, path = scales
+    told: list[tuple[str, dict[str, Any]]] = []
+    listener = threading.Thread(target=lambda: told.extend(inspection_events(client, f"{path}/influence")))
+    listener.start()
+    assert weights.waits.wait(10)
+    assert client.post(f"{path}/inspection/cancel").json()["state"] == "cancelling"
+    weights.go_on.set()
+    listener.join(10)
+    name, error = told[-1]
+    assert (name, error["code"]) == ("error", "inspection_stopped")
+    assert weights.read == 2  # the passages that were left were not read

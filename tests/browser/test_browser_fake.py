@@ -236,5 +236,5 @@ def test_the_search_lab_says_why_and_opens_the_page_and_settings_keep_a_threshol
     page.get_by_role("slider").focus()
     page.keyboard.press("ArrowRight")
     page.get_by_role("button", name="Use it").click()
-    expect(page.get_by_role("button", name="Default (0.05)")).to_be_visible()
-    assert state.thresholds == {1: 0.06}
+    expect(page.get_by_role("button", name="Default (0.5)")).to_be_visible()
+    assert state.gates == {1: (0.25, 0.51)}

@@ -71,6 +71,10 @@ def add_evals(app: FastAPI, state: FakeState) -> None:
         state.cases[case_id - 1].update(body, notes=[])
         return state.cases[case_id - 1]
 
+    @app.get("/v1/evals/judges")
+    def judges() -> Any:
+        return {"items": state.judges}
+
     @app.post("/v1/eval-sets/{set_id}/generate", status_code=202)
     def generate(set_id: int, body: dict[str, int]) -> Any:
         state.generated.append(body["passages"])

@@ -27,10 +27,11 @@ OVERVIEW: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Threshold(BaseModel):
+class Level(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     threshold: float | None
+    min_sureness: float | None
 
 
 class Calibrate(BaseModel):
@@ -51,15 +52,26 @@ def add_overview(app: FastAPI, state: FakeState) -> None:
 
     @app.get("/v1/collections/{collection_id}/gate")
     def gate(collection_id: int) -> Any:
-        own = state.thresholds.get(collection_id)
+        own, own_sureness = state.gates.get(collection_id, (None, None))
         curve = [
-            {"threshold": each, "false_answers": share(0.2 - each / 5), "false_refusals": share(each / 4)}
+            {
+                "threshold": each / 2,
+                "min_sureness": each,
+                "false_answers": share(0.2 - each / 5),
+                "false_refusals": share(each / 4),
+            }
             for each in (0.05, 0.2, 0.5)
         ]
-        calibration = {"set_name": "Handbook questions", "recommended": 0.2, "curve": curve}
+        calibration = {
+            "set_name": "Handbook questions",
+            "recommended": 0.1,
+            "recommended_sureness": 0.2,
+            "curve": curve,
+        }
         return {
             "collection_id": collection_id, "threshold": own, "default": 0.05,
-            "in_force": 0.05 if own is None else own, "stale": False,
+            "in_force": 0.05 if own is None else own, "stale": False, "min_sureness": own_sureness,
+            "default_sureness": 0.5, "sureness_in_force": 0.5 if own_sureness is None else own_sureness,
             "calibration": calibration if collection_id == 1 or state.calibrated else None,
         }  # fmt: skip
 
@@ -69,6 +81,6 @@ def add_overview(app: FastAPI, state: FakeState) -> None:
         return {}
 
     @app.put("/v1/collections/{collection_id}/gate")
-    def change(collection_id: int, body: Threshold) -> Any:
-        state.thresholds[collection_id] = body.threshold
+    def change(collection_id: int, body: Level) -> Any:
+        state.gates[collection_id] = (body.threshold, body.min_sureness)
         return gate(collection_id)

@@ -66,7 +66,8 @@ class FakeState:
     calibrated: list[dict[str, Any]] = field(default_factory=list)
     configurations: dict[str, dict[str, float]] = field(default_factory=dict)
     configs: list[dict[str, float]] = field(default_factory=list)  # of every search
-    thresholds: dict[int, float | None] = field(default_factory=dict)
+    judges: list[dict[str, str]] = field(default_factory=list)
+    gates: dict[int, tuple[float | None, float | None]] = field(default_factory=dict)
     urls: list[tuple[str, int, int]] = field(default_factory=list)  # read: address, depth, pages
     passwords: dict[int, str] = field(default_factory=dict)  # given with a retry, by document
     cancelled: set[int] = field(default_factory=set)

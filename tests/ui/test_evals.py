@@ -20,6 +20,8 @@ from tests.ui.test_pages import shown
 from ui.client import ApiError, Client
 from ui.eval_compare import rivals
 from ui.eval_runs import is_share
+from ui.eval_schemas import Judge
+from ui.evals_api import Evals
 
 RECORDS = [
     {
@@ -112,6 +114,22 @@ def test_a_run_is_started_and_its_measures_are_shown_with_intervals(client: Clie
     assert measured["f1"] == 1
     assert any("refus" in name or "false" in name for name in measured)
     assert "95% bootstrap intervals" in shown(app)
+
+
+def test_a_configured_judge_is_offered_under_a_notice_and_named_in_the_run(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploaded(client)
+    assert "leave this machine" not in "".join(each.value for each in opened().warning)
+    judge = Judge(model="big", host="judge.example", prompt_version="1")
+    monkeypatch.setattr(Evals, "judges", lambda _: [judge])
+    app = opened()
+    assert "leave this machine for judge.example" in app.warning[0].value.replace("\\", "")
+    app.checkbox(key="judge").check()
+    submit(app, "Start")
+    told = shown(app) + "".join(each.value for each in app.error)
+    assert "The judge 'big' is not configured" in told.replace("\\", "")
+    assert client.evals.runs() == []  # the service does not know it
 
 
 def test_two_runs_of_one_kind_are_compared_question_by_question(client: Client) -> None:

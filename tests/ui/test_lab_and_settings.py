@@ -98,7 +98,7 @@ def test_settings_show_models_speed_and_the_variable_to_set(open_page):
     assert list(app.dataframe[0].value["Variable"]) == ["FOOTNOTE_MAX_UPLOAD_BYTES"]
 
 
-def test_a_threshold_is_calibrated_on_an_eval_set(open_page, state: FakeState):
+def test_a_level_is_calibrated_on_an_eval_set(open_page, state: FakeState):
     state.collections = {7: "Contracts"}
     app = open_page(settings_page)
     assert "Not measured for this collection yet" in shown(app)
@@ -108,15 +108,18 @@ def test_a_threshold_is_calibrated_on_an_eval_set(open_page, state: FakeState):
     assert "Recommended: 0.20" in shown(app).replace("\\", "")
 
 
-def test_a_threshold_shows_its_measured_errors_and_is_put_in_force(open_page, state: FakeState):
+def test_a_level_shows_its_measured_errors_and_is_put_in_force(open_page, state: FakeState):
     app = open_page(settings_page)
     app.slider(key="threshold-1").set_value(0.3).run()
-    assert "Measured nearest to it, at 0.20: 16%" in shown(app)
+    assert "Measured nearest to it, at 0.20, with evidence from 0.10 on: 16%" in shown(app)
     app.slider(key="threshold-1").set_value(0.2).run()
-    assert "At 0.20: 16% (8 to 32%, 50 questions) of unanswerable questions answered" in shown(app)
+    assert (
+        "At 0.20, with evidence from 0.10 on: 16% (8 to 32%, 50 questions) of unanswerable questions answered"
+        in shown(app)
+    )
 
     app.button(key="threshold-1-set").click().run()
-    assert state.thresholds == {1: 0.2}
+    assert state.gates == {1: (0.1, 0.2)}
     app.button(key="threshold-1-default").click().run()
-    assert state.thresholds == {1: None}
-    assert app.slider(key="threshold-1").value == 0.05
+    assert state.gates == {1: (None, None)}
+    assert app.slider(key="threshold-1").value == 0.5

@@ -12,6 +12,7 @@ from ui.eval_runs import KINDS, progress, show_run, title
 from ui.eval_schemas import EvalRun, EvalSet
 from ui.eval_sets import show_sets
 from ui.service import get_client
+from ui.text import escape_markdown
 from ui.views import failures_shown
 
 STARTED = ("answers", "retrieval", "positions", "noise")  # kinds that are started here
@@ -65,8 +66,21 @@ def start(client: Client, sets: Sequence[EvalSet]) -> None:
         set_id = st.selectbox("Set", names, format_func=names.__getitem__)
         kind = st.selectbox("What to measure", STARTED, format_func=KINDS.__getitem__)
         configuration = st.selectbox("Search configuration", ["in force", *saved]) if saved else "in force"
+        judge = judge_choice(client)
         if st.form_submit_button("Start", type="primary"):
             with failures_shown():
                 name = None if configuration == "in force" else configuration
-                client.evals.start(set_id, kind, name)  # type: ignore[arg-type]  # of STARTED
+                client.evals.start(set_id, kind, name, judge)  # type: ignore[arg-type]  # of STARTED
                 st.rerun()
+
+
+def judge_choice(client: Client) -> str | None:
+    """The configured judge where it is wanted, under a notice of what that sends; nothing without one."""
+    for judge in client.evals.judges():
+        st.warning(
+            escape_markdown(f"{judge.notice} Only with the judge, and only in this run."),
+            icon=":material/public:",
+        )
+        if st.checkbox(escape_markdown(f"Also ask the judge {judge.model} (answers only)"), key="judge"):
+            return judge.model
+    return None

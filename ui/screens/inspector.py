@@ -8,6 +8,7 @@ import streamlit as st
 
 from ui.client import ApiError, Client
 from ui.diagrams import STYLE, bars, prompt_bar, table, waterfall
+from ui.inspecting import say_stopped, watched
 from ui.service import get_client
 from ui.text import counted, escape_markdown, place, shortened
 from ui.traces import Candidate, Influence, ReplayResult, Run, Trace
@@ -96,8 +97,11 @@ def replay_section(client: Client, trace: Trace) -> None:
         return
     st.caption("Decodes the stored prompt again with the stored options and compares every token.")
     if st.button("Replay this answer", icon=":material/replay:", key="replay", type="primary"):
-        with st.spinner("Writing again…"), failures_shown():
-            show_replay(client.replay(trace.message_id))
+        with failures_shown():
+            result = watched(client, trace.message_id, "replay", client.replay)
+            if result is not None:
+                show_replay(result)
+    say_stopped("replay")
 
 
 def show_replay(result: ReplayResult) -> None:
@@ -161,8 +165,11 @@ def influence_section(client: Client, trace: Trace) -> None:
         "(natural logarithm, mean a token). Two passages that say the same each seem to matter little."
     )
     if st.button("Weigh the passages", icon=":material/balance:", key="weigh"):
-        with st.spinner("Reading the prompt without each passage…"), failures_shown():
-            st.html(bars(influence_rows(client.influence(trace.message_id), trace)))
+        with failures_shown():
+            found = watched(client, trace.message_id, "weigh", client.influence)
+            if found is not None:
+                st.html(bars(influence_rows(found.influences, trace)))
+    say_stopped("weigh")
 
 
 def influence_rows(found: Sequence[Influence], trace: Trace) -> list[tuple[str, float]]:

@@ -34,8 +34,8 @@ def page() -> None:
     st.title("Settings")
     client = get_client()
     overview = client.overview()
-    st.subheader("Evidence thresholds")
-    st.caption("The best passage must reach this relevance, or the answer is a refusal.")
+    st.subheader("How sure answers must be")
+    st.caption("What is less sure is not answered but refused; 0.5 is the answerer's own calibration.")
     sets, runs = client.evals.sets(), client.evals.runs()
     for collection in client.collections():
         with failures_shown():

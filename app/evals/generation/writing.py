@@ -1,31 +1,33 @@
-"""A question about a passage, written by the decoder and answered back from the passage alone.
+"""A question about a passage, written by the decoder and answered back, alone and among all passages.
 
-What the passage itself does not answer is dropped (round-trip consistency, Alberti et al. 2019). What is left
-waits for a person, with what speaks against it: a small decoder also writes questions that nobody would ask.
+What the passage itself does not answer is dropped (round-trip consistency, Alberti et al. 2019), and so is
+what search and answerer do not answer from it. What is left waits for a person, with what speaks against it:
+a small decoder also writes questions that nobody would ask.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.answers.evaluation import answer_case, in_prompt_order
 from app.answers.grounding import find_evidence
 from app.answers.markers import without_marker
 from app.evals.cases import Gold
+from app.evals.generation.filtering import REASONS, Drop, flaw, repeats, same_answer
 from app.evals.metrics import normalize_answer
 from app.evals.runs.places import DocumentsPlace
+from app.evals.types import CaseAnswer
 from app.services import GenerateOptions, Services
 from ingest.instructions import without_instructions
 from retrieval.types import Chunk
 
 QUESTION_TOKENS = 48
 SHOWN_HEADINGS = 2
-FOUND_WITHIN = 5
 QUOTE_CHARACTERS = 2000
 
 WRITTEN = "Written by the decoder: read it before it counts."
 DOUBTED = "The checker does not find the answer supported by the passage."
-NOT_FOUND = f"Search has another passage before this one {FOUND_WITHIN} times: it may fit several documents."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +41,29 @@ class Written:
 
 
 class NothingWritten(Exception):
-    """The passage gave no question; the message says why."""
+    """The passage gave no question; `drop` and the message say why."""
+
+    def __init__(self, drop: Drop) -> None:
+        super().__init__(REASONS[drop])
+        self.drop = drop
 
 
-def write_question(services: Services, place: DocumentsPlace, chunk: Chunk) -> Written:
-    """Raises NothingWritten, and what answering raises."""
+def write_question(services: Services, place: DocumentsPlace, chunk: Chunk, others: Sequence[str]) -> Written:
+    """A question unlike the others; raises NothingWritten, and what answering raises."""
     question = asked(services, chunk)
-    if not question.endswith("?"):
-        raise NothingWritten("The decoder wrote no question.")
+    if drop := flaw(question):
+        raise NothingWritten(drop)
+    if repeats(question, others):  # cheaper than to answer it back
+        raise NothingWritten("duplicate")
     back = answer_case(services, question, (), lambda _: in_prompt_order([chunk]))
     if back.state == "refused" or not back.text.strip():
-        raise NothingWritten("The passage does not answer what was asked about it.")
-    answer = " ".join(text for text, _ in back.claims) or back.text
+        raise NothingWritten("not_answered")
+    answer = _said(back)
     if normalize_answer(answer) not in normalize_answer(chunk.text):
-        raise NothingWritten("The answer does not stand in the passage.")
-    notes = [WRITTEN]
-    if not all(supported for _, supported in back.claims):
-        notes.append(DOUBTED)
-    if not _is_found(place, question, chunk):
-        notes.append(NOT_FOUND)
+        raise NothingWritten("not_in_passage")
+    if not _is_answered_back(services, place, question, answer, chunk):
+        raise NothingWritten("not_found")
+    notes = [WRITTEN] if all(supported for _, supported in back.claims) else [WRITTEN, DOUBTED]
     return Written(question, answer, gold_of(chunk, question, answer), tuple(notes))
 
 
@@ -85,6 +91,16 @@ def gold_of(chunk: Chunk, question: str, answer: str) -> Gold:
     return Gold(document_id=chunk.document_id, file=chunk.file_name, page=page, quote=quote)
 
 
-def _is_found(place: DocumentsPlace, question: str, chunk: Chunk) -> bool:
-    hits = place.search(question, FOUND_WITHIN).hits[:FOUND_WITHIN]
-    return any(hit.chunk.chunk_id == chunk.chunk_id for hit in hits)
+def _is_answered_back(
+    services: Services, place: DocumentsPlace, question: str, answer: str, chunk: Chunk
+) -> bool:
+    """Whether the whole way, from search to checked answer, comes back to the passage or to its answer."""
+    found = answer_case(services, question, (), place.search, reads=place.config.top_k)
+    if found.state == "refused":
+        return False
+    return chunk.chunk_id in {each.chunk_id for each in found.cited} or same_answer(_said(found), answer)
+
+
+def _said(answer: CaseAnswer) -> str:
+    """An answer without its markers."""
+    return " ".join(text for text, _ in answer.claims) or answer.text

@@ -9,6 +9,8 @@ from app.answers.evaluation import answer_case
 from app.answers.rewrite import standalone_question
 from app.evals.cases import Case
 from app.evals.gold import Candidate
+from app.evals.judging.client import Judge
+from app.evals.judging.scoring import judged
 from app.evals.runs.places import CorpusPlace, DocumentsPlace, OwnPlace, Place
 from app.evals.runs.scoring import answer_scores, retrieval_scores, why_unscorable
 from app.evals.runs.types import Unit, UnitResult, unscorable
@@ -27,6 +29,7 @@ class Context:
     documents: DocumentsPlace
     corpus: CorpusPlace | None  # of the set, if it brings one
     set_id: int = 0
+    judge: Judge | None = None  # where the run names one
 
     def place(self, case: Case) -> Place:
         """Where this question is asked."""
@@ -64,7 +67,8 @@ def ask(context: Context, unit: Unit) -> UnitResult:
         "found": names(found[:SHOWN_HITS]),
         "claims": [{"text": text, "supported": held} for text, held in answer.claims],
     }
-    return UnitResult("scored", scores, detail)
+    result = UnitResult("scored", scores, detail)
+    return result if context.judge is None else judged(context.judge, case, answer, result)
 
 
 def search(context: Context, unit: Unit) -> UnitResult:

@@ -37,6 +37,14 @@ class RunsNotComparable(InvalidRequest):
     default_next_step = "Name two finished runs of the same kind on the same set."
 
 
+class JudgeNotConfigured(InvalidRequest):
+    """A run names a judge that is not the configured one, or for a kind that nobody judges."""
+
+    code = "judge_not_configured"
+    stage = "evals"
+    default_next_step = "Set FOOTNOTE_JUDGE_BASE_URL and FOOTNOTE_JUDGE_MODEL, and name that model."
+
+
 class SweepImpossible(InvalidRequest):
     """The decoder reads too few passages for a sweep."""
 

@@ -12,6 +12,7 @@ from app.accounts.types import Account
 from app.errors import AppError, InternalError, Overloaded
 from app.evals.cases import Case
 from app.evals.generation.execution import units_of
+from app.evals.judging.client import Judge, judge_facts
 from app.evals.runs import repository
 from app.evals.runs.asking import Context
 from app.evals.runs.conditions import conditions
@@ -126,9 +127,12 @@ def _context(services: Services, run: EvalRun, tell: Progress) -> Iterator[Conte
         corpus = sets.corpus_of(session, run.set_id or 0)
     documents = DocumentsPlace(services, Account(user.id, user.name), run.config.get("collection_id"), config)
     brought = CorpusPlace(services, run.set_id or 0, corpus, config, tell) if corpus else None
+    judge = Judge(services.settings) if run.config.get("judge") else None
     try:
-        yield Context(services, config, documents, brought, run.set_id or 0)
+        yield Context(services, config, documents, brought, run.set_id or 0, judge)
     finally:
+        if judge is not None:
+            judge.close()
         if brought is not None:
             brought.close()
 
@@ -151,6 +155,8 @@ def _measured(plan: Plan, context: Context, unit: Unit) -> UnitResult:
 def _check_unchanged(services: Services, run: EvalRun) -> None:
     now = conditions(services)
     changed = [name for name in now if run.config.get(name) != now[name]]
+    if run.config.get("judge") not in (None, judge_facts(services.settings)):
+        changed.append("judge")
     if changed:
         raise EvalRunChanged(f"{', '.join(changed)} changed since the run began.")
 

@@ -47,6 +47,7 @@ class RunRequest:
     configuration: str | None
     limit: int | None
     tag: str | None
+    judge: str | None = None
 
 
 def run_over_set(
@@ -70,6 +71,7 @@ def run_over_set(
                 "configuration": request.configuration,
                 "limit": request.limit,
                 "tag": request.tag,
+                "judge": request.judge,
             }
         )
         run = service.start(services, session, user, body)

@@ -11,10 +11,11 @@ from app.accounts.types import Account
 from app.configurations.resolving import name_in_force, resolve
 from app.errors import EvalRunNotFound
 from app.evals import repository as runs
+from app.evals.judging.client import judge_facts
 from app.evals.runs import repository
 from app.evals.runs.comparing import case_differences, changed, measures, pairs
 from app.evals.runs.conditions import conditions
-from app.evals.runs.errors import EvalRunState, NothingToAsk, RunsNotComparable
+from app.evals.runs.errors import EvalRunState, JudgeNotConfigured, NothingToAsk, RunsNotComparable
 from app.evals.schemas import Comparison, ResultList, ResultOut, RunStart
 from app.evals.sets import repository as sets
 from app.evals.sets.service import require as require_set
@@ -27,7 +28,7 @@ ACTIVE = ("queued", "running")
 
 
 def start(services: Services, session: Session, user: Account, body: RunStart) -> EvalRun:
-    """A queued run. Raises EvalSetNotFound, ConfigurationNotFound and NothingToAsk."""
+    """A queued run. Raises EvalSetNotFound, ConfigurationNotFound, NothingToAsk and JudgeNotConfigured."""
     row = require_set(session, user, body.set_id)
     counts = sets.count_cases(session, row.id)
     if not counts.get("ready"):
@@ -38,7 +39,18 @@ def start(services: Services, session: Session, user: Account, body: RunStart) -
         "tag": body.tag,
         "left_for_review": counts.get("review", 0),
     }
+    if body.judge is not None:
+        config["judge"] = _judge(services, body)
     return add(session, user, body.kind, row.name, row.id, config)
+
+
+def _judge(services: Services, body: RunStart) -> dict[str, str]:
+    facts = judge_facts(services.settings)
+    if facts is None or facts["model"] != body.judge:
+        raise JudgeNotConfigured(f"The judge {body.judge!r} is not configured.", field="judge")
+    if body.kind != "answers":
+        raise JudgeNotConfigured(f"A run of kind {body.kind!r} has nothing for a judge.", field="judge")
+    return facts
 
 
 def add(

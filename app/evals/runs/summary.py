@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from app.evals.judging.scoring import agreement
 from app.evals.metrics import Interval, bootstrap, mean_interval
 from app.evals.runs.types import StoredResult
 
@@ -13,10 +14,12 @@ ORDER = (
     "recall@1", "recall@5", "recall@10", "ndcg@10", "mrr@10", "exact_match", "f1", "citation_precision",
     "citation_recall", "answered_with_citation", "supported_claims", "false_answers", "false_refusals",
     "seconds", "first_token_seconds", "prompt_tokens", "answer_tokens", "failed",
+    "judge_correct", "judge_grounded", "judge_unscorable", "judge_prompt_tokens", "judge_answer_tokens",
 )  # fmt: skip
 LOWER_IS_BETTER = frozenset(
     ("false_answers", "false_refusals", "failed", "unscorable", "seconds", "first_token_seconds",
-     "prompt_tokens", "answer_tokens", "best_minus_worst", "lost_to_noise")
+     "prompt_tokens", "answer_tokens", "best_minus_worst", "lost_to_noise", "judge_unscorable",
+     "judge_prompt_tokens", "judge_answer_tokens")
 )  # fmt: skip
 
 
@@ -31,7 +34,7 @@ def summarise(results: Sequence[StoredResult]) -> dict[str, Interval]:
         name: mean_interval([row.scores[name] for row in rows if name in row.scores]) for name in names
     }
     lost = mean_interval([float(row.outcome == "unscorable") for row in rows])
-    return {**measured, "unscorable": lost}
+    return {**measured, **agreement(rows), "unscorable": lost}
 
 
 def summarise_sweep(

@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from model.adapter_file import RefusalByEvidence, load_answerer, log_odds, save_answerer
-from model.decoder_tokenizer import PromptTokens, Segments
+from model.decoder_tokenizer import Segments
 from model.device import set_threads
-from model.generator import Generator, never
+from model.generator import Generator
 from model.native.decoder import Decode
 from model.pair_scorer import PairScorer
 from model.prompt_template import PromptTemplate
@@ -63,7 +62,7 @@ def willingness(
         scores = scorer.score([(record["question"], text) for _, text in texts])
         ranked = sorted(zip(scores.tolist(), texts, strict=True), key=lambda pair: -pair[0])
         kept = [text for _, text in ranked[:passages]][::-1]
-        margin = _margin(generator, kept, record["question"])
+        margin = generator.refusal_margin(_segments(generator.template, kept, record["question"]))
         rows.append((margin, log_odds(ranked[0][0]), record["answerable"]))
         if number % 20 == 0:
             log.info("%d questions", number)
@@ -71,19 +70,9 @@ def willingness(
     return Willingness(np.array(margins), np.array(evidence), np.array(answerable, dtype=bool))
 
 
-def _margin(generator: Generator, texts: Sequence[tuple[str, str]], question: str) -> float:
-    """By how much the refusal's first token leads all others behind the prompt."""
-    template, bias = generator.template, generator.refusal_bias
-    if template is None or bias is None:
+def _segments(template: PromptTemplate | None, texts: Sequence[tuple[str, str]], question: str) -> Segments:
+    if template is None:
         raise ValueError("a decoder without adapter has no refusal to calibrate")
-    prompt = generator.tokenizer.encode_segments(_segments(template, texts, question))
-    sequence, logits = generator.runner.read(PromptTokens(prompt.parts), never)
-    generator.runner.cache.close(sequence)
-    others = logits.index_fill(0, torch.tensor([bias[0]]), -torch.inf)
-    return float(logits[bias[0]] - others.max())
-
-
-def _segments(template: PromptTemplate, texts: Sequence[tuple[str, str]], question: str) -> Segments:
     passages = [
         template.passage_segment(number, text, (title,) if title else ())
         for number, (title, text) in enumerate(texts, start=1)

