@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from app import wiring
+from app.device_generator import DeviceGenerator
 from app.services import Models
 from app.settings import Settings
 from bench.session import BenchFailed
@@ -47,7 +48,7 @@ def service_models(settings: Settings) -> Iterator[Models]:
 def segment_encoder(models: Models) -> Callable[[tuple[str, ...]], Sequence[int]]:
     """How the service's generator turns segments into token ids; raises BenchFailed for a remote one."""
     generator = models.generator
-    if not isinstance(generator, wiring.DeviceGenerator):
+    if not isinstance(generator, DeviceGenerator):
         raise BenchFailed(f"The generator {generator.id} does not run in this process.")
     tokenizer = generator._generator.tokenizer
     return lambda segments: tokenizer.encode_segments(Segments(segments)).all

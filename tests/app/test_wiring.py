@@ -10,11 +10,11 @@ import torch
 
 import app.wiring
 from app.answers.few_shot import FewShotTemplate
+from app.device_generator import DeviceGenerator
 from app.device_worker import DeviceWorker
 from app.errors import ConfigurationError
 from app.services import GenerateOptions
 from app.settings import Settings, load_settings
-from app.wiring import DeviceGenerator
 from model.adapter_file import AnswererInfo, save_answerer
 from model.decoder_tokenizer import load_tokenizer_folder
 from model.generator import ContextOverflow, DecodingOptions
