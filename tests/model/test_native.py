@@ -204,7 +204,7 @@ def test_packed_spans_say_what_rows_one_by_one_say(folder: Path, name: str) -> N
     # Activations that fall to another code part the two by more than an arithmetic error would show: what
     # counts is that neither is further from the exact states than the other.
     exact = decoder.hidden(torch.tensor([tokens]))[0]
-    assert closeness(exact, states[0]) > closeness(exact, states[3]) - 1e-3
+    assert closeness(exact, states[0]) > closeness(exact, states[3]) - 3e-3
     assert closeness(states[0], states[3]) > 0.997
 
 

@@ -232,7 +232,7 @@ def test_decode_merges_more_splits_than_fit_into_one_step(interpret):
     keys[5] *= 3  # the highest scores come in the second step, so that the first is rescaled
     paged = (q[:1], keys, values, tables, lengths)
     ours, torchs = decode_error(interpret(run_decode, *paged, splits=18), *paged, SCALE, None)
-    assert ours <= 2 * torchs
+    assert ours <= max(2 * torchs, 2**-21)  # torch's own error is that of one rounding on some processors
 
 
 @pytest.mark.parametrize("width", [64, 128, 256])
