@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <numeric>
 #include <vector>
 
 #include "attention.h"
@@ -18,6 +19,8 @@
 namespace footnote {
 
 constexpr int64_t BATCH_ROWS = 1024;  // of a thread: its rows stay in the second-level cache
+
+constexpr int64_t ALONE_ROWS = 64;   // for these, waking another thread costs more than it does
 
 struct EncoderLayer {
     Matrix qkv, attention_out, mlp_in, mlp_out;
@@ -156,10 +159,18 @@ inline std::vector<Batch> batches_of(const int64_t* sizes, int64_t count) {
     return batches;
 }
 
-// Threads take batches each for itself, without waiting for each other, or share what is too little for that.
+// Threads take batches each for itself, without waiting for each other, or share what is too little for that; a
+// question is read by one.
 template <class Rounded>
 void encode(const EncoderModel& model, Part layers, const int64_t* sizes, int64_t count, Team& team, float* x) {
     const std::vector<Batch> batches = batches_of(sizes, count);
+    const int64_t rows = std::accumulate(sizes, sizes + count, int64_t{0});
+    if (rows <= ALONE_ROWS) {
+        Team alone(1);
+        Texts<Rounded> texts(model, alone);
+        texts.take(sizes, count);
+        return alone.run([&](int) { texts.work(0, layers.first, layers.last, x); });
+    }
     if (int64_t(batches.size()) < team.size()) {
         Texts<Rounded> texts(model, team);
         texts.take(sizes, count);

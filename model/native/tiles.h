@@ -16,7 +16,8 @@ inline std::atomic<bool> tiles_in_use{false};
 
 #ifdef __AMX_INT8__
 
-// Sets the tile registers up for the thread that makes it, and gives their state back.
+// Sets the tile registers up for the thread that makes it, and puts back what another library had set: oneDNN does not
+// look again, and a tile instruction without a shape is an illegal one.
 class TileRegisters {
    public:
     TileRegisters() : used_(tiles_in_use.load(std::memory_order_relaxed)) {
@@ -26,15 +27,17 @@ class TileRegisters {
             uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};  // of a row
             uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
         } const shapes;
+        _tile_storeconfig(before_);
         _tile_loadconfig(&shapes);
     }
     ~TileRegisters() {
-        if (used_) _tile_release();
+        if (used_) _tile_loadconfig(before_);  // all zeros, when nothing was set: gives the registers back
     }
     TileRegisters(const TileRegisters&) = delete;
 
    private:
     bool used_;
+    alignas(64) uint8_t before_[64];
 };
 
 // dots [16, 16]: sixteen rows of 64 signed codes times 64 codes of sixteen outputs, quad by quad.
