@@ -64,10 +64,12 @@ shared-files: $(BIN)/.installed-dev  ## every shared file over HTTP to an API an
 chaos: $(BIN)/.installed-dev  ## kill API, workers and parsers 200 times while documents come in: minutes
 	$(BIN)/python -m pytest tests/app/test_jobs_chaos.py -m slow -s
 
-# llama.cpp is built here for this processor; where no compiler is at hand the others are measured without it.
+# llama.cpp is built here for this processor; where no compiler is at hand the others are measured without it. Without
+# its tiles (AMX): release 0.3.36 uses them in threads that never set them up, which ends the process.
+NO_TILES := -DCMAKE_C_FLAGS='-mno-amx-tile -mno-amx-int8 -mno-amx-bf16' -DCMAKE_CXX_FLAGS='-mno-amx-tile -mno-amx-int8 -mno-amx-bf16'
 $(BIN)/.installed-bench: $(BIN)/.installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock onnx onnxruntime
-	CMAKE_ARGS="-DGGML_NATIVE=ON" $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	CMAKE_ARGS="-DGGML_NATIVE=ON $(NO_TILES)" $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		-r requirements-dev.lock llama-cpp-python || echo "llama.cpp could not be built; it is left out."
 	touch $@
 
