@@ -151,9 +151,9 @@ struct Batch {
 // Batches of up to BATCH_ROWS rows, or of one longer text.
 inline std::vector<Batch> batches_of(const int64_t* sizes, int64_t count) {
     std::vector<Batch> batches;
-    int64_t start = 0, rows = BATCH_ROWS;
+    int64_t start = 0, rows = 0;
     for (int64_t text = 0; text < count; start += sizes[text++]) {
-        if (rows + sizes[text] > BATCH_ROWS) batches.push_back({text, 0, start}), rows = 0;
+        if (batches.empty() || rows + sizes[text] > BATCH_ROWS) batches.push_back({text, 0, start}), rows = 0;
         batches.back().count += 1, rows += sizes[text];
     }
     return batches;

@@ -16,6 +16,10 @@ inline std::atomic<bool> tiles_in_use{false};
 
 #ifdef __AMX_INT8__
 
+// To be called before tiles are loaded: the compiler's intrinsics do not tell it that they read memory, so it might
+// write what they read afterwards.
+inline void write_out() { asm volatile("" ::: "memory"); }
+
 // Sets the tile registers up for the thread that makes it, and puts back what another library had set: oneDNN does not
 // look again, and a tile instruction without a shape is an illegal one.
 class TileRegisters {
@@ -28,9 +32,11 @@ class TileRegisters {
             uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
         } const shapes;
         _tile_storeconfig(before_);
+        write_out();
         _tile_loadconfig(&shapes);
     }
     ~TileRegisters() {
+        write_out();
         if (used_) _tile_loadconfig(before_);  // all zeros, when nothing was set: gives the registers back
     }
     TileRegisters(const TileRegisters&) = delete;
@@ -42,6 +48,7 @@ class TileRegisters {
 
 // dots [16, 16]: sixteen rows of 64 signed codes times 64 codes of sixteen outputs, quad by quad.
 inline void multiply_tile(const void* rows, const void* quads, int32_t* dots) {
+    write_out();
     _tile_zero(0);
     _tile_loadd(1, rows, 64);
     _tile_loadd(2, quads, 64);
@@ -52,6 +59,7 @@ inline void multiply_tile(const void* rows, const void* quads, int32_t* dots) {
 // scores [16, 64], rows `stride` apart, of queries [16, width / 2] and keys [width / 2, 64]: pairs of columns.
 inline void score_in_tiles(const uint32_t* queries, const uint32_t* keys, int64_t width, float* scores,
                            int64_t stride) {
+    write_out();
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -77,6 +85,7 @@ inline void score_in_tiles(const uint32_t* queries, const uint32_t* keys, int64_
 // `stride` apart, with columns [inputs / 2, 32]; both are pairs of bfloat16. Each load serves two products.
 inline void multiply_square(const uint32_t* rows, int64_t stride, const uint32_t* columns, int64_t inputs,
                             const float* begin, int64_t begin_stride, float* out, int64_t out_stride) {
+    write_out();
     _tile_loadd(0, begin, begin_stride * 4);
     _tile_loadd(1, begin + 16, begin_stride * 4);
     _tile_loadd(2, begin + 16 * begin_stride, begin_stride * 4);
@@ -100,6 +109,7 @@ inline void multiply_square(const uint32_t* rows, int64_t stride, const uint32_t
 // Adds values [32, width], pairs of keys, to out [16, width] under weights [16, 32], rows `stride` apart.
 inline void gather_in_tiles(const uint32_t* values, int64_t width, const int32_t* weights, int64_t stride,
                             float* out) {
+    write_out();
     _tile_loadd(4, weights, stride * 4);
     _tile_loadd(5, weights + 16, stride * 4);
     for (int64_t i = 0; i < width; i += 16) {
