@@ -43,7 +43,7 @@ class CudaCapture:
     def __call__(self, run: Run) -> Run:
         """Compute `run` once, to compile its kernels; then what replays it. `run` itself where that fails."""
         with torch.cuda.device(self._device):
-            stream = torch.cuda.Stream()
+            stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
                 run()
