@@ -204,9 +204,17 @@ def answers(size: Size, gguf: Path | None, way: str) -> Answers:
 @cache
 def answering_decoder(size: Size, gguf: Path | None) -> tuple[Decoder, list[list[int]]]:
     """The file's weights and prompts of real text, or the random weights of the steps and random prompts."""
-    if gguf is None:
-        decoder = decoders("Gemma 3 270M", size)[1]
-        return decoder, random_prompts(size, decoder.config.vocab_size, size.answers)
+    if gguf is not None:
+        try:
+            return from_file(size, gguf)
+        except Exception as error:  # noqa: BLE001 - the rows are worth having with other weights
+            print(f"answers are of random weights: {error!r}", flush=True)
+    decoder = decoders("Gemma 3 270M", size)[1]
+    return decoder, random_prompts(size, decoder.config.vocab_size, size.answers)
+
+
+def from_file(size: Size, gguf: Path) -> tuple[Decoder, list[list[int]]]:
+    """The file's decoder, and prompts that begin at different places of one text."""
     from model.gguf_decoder import GGUFFile, load_gguf_decoder
     from model.gguf_tokenizer import load_gguf_tokenizer
 
