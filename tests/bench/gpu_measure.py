@@ -88,7 +88,7 @@ def measured(sources: Iterable[Source], seconds: float) -> Iterator[dict[str, ob
             row = case()
         except Exception as error:  # noqa: BLE001 - one row must not cost the others
             text = f"{type(error).__name__}: {error}"
-            print(f"{what:<42}failed: {text[:300]}", flush=True)
+            print(f"{what:<42}failed: {text[:300]!r}", flush=True)
             yield {"what": what, "error": text}
             continue
         print(row, flush=True)
