@@ -73,9 +73,10 @@ class DecoderRunner:
             raise
         return prefill.sequence, prefill.logits
 
-    def use_graphs(self, capture: Capture | None = None) -> None:
+    def use_graphs(self, capture: Capture | None = None) -> GraphedSteps:
         """Replay decode steps of few tokens; once, before the cache is used. See `GraphedSteps`."""
         self.graphs = GraphedSteps(self.decoder, self.cache, capture)
+        return self.graphs
 
     def forget(self) -> None:
         """Keep nothing in memory of texts that were read before, but for what answers still use."""

@@ -150,7 +150,7 @@ class Generator:
         if generator.runner.native is None:
             generator.runner.reads_paged = reads_paged(paged_decode, generator.runner.cache)
             if decode_graphs == "auto" and generator.runner.reads_paged:
-                generator.runner.use_graphs()
+                generator.runner.use_graphs().prepare()
         elif paged_decode == "kernel":
             raise PagedDecodeUnavailable("native steps decode")
         if passage_folder is not None and passage_folder.budget_bytes:

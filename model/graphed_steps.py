@@ -82,7 +82,7 @@ class TokenRows:
 
 
 class GraphedSteps:
-    """Decode steps of one decoder over one cache; a graph is captured when its shape is first needed."""
+    """Decode steps of one decoder over one cache; a graph is captured by `prepare` or when it is first needed."""
 
     def __init__(self, decoder: Decoder, cache: KVCache, capture: Capture | None = None) -> None:
         """Takes one block of the cache, for padding. `capture` makes CUDA graphs unless another is given."""
@@ -100,6 +100,11 @@ class GraphedSteps:
     def shapes(self) -> list[tuple[int, int]]:
         """Rows and blocks of what was captured."""
         return list(self._captured)
+
+    def prepare(self) -> None:
+        """Capture the steps behind prompts of up to 1,024 tokens now, so that no answer waits for it."""
+        for rows in ROWS:
+            self._replay(self._padding(rows, FEWEST_BLOCKS))
 
     def takes(self, tokens: Sequence[Sequence[int]]) -> bool:
         """Whether so many new tokens fit into a graph."""
@@ -125,18 +130,21 @@ class GraphedSteps:
         width = FEWEST_BLOCKS
         while width < max(len(table) for table in tables):
             width *= BLOCKS_FACTOR
-        on_gpu = self._cache.device.type == "cuda"
-        inputs = torch.zeros((rows, HEAD_COLUMNS + width), dtype=torch.int32, pin_memory=on_gpu)
-        array = inputs.numpy()
-        array[:, POSITION] = -1
-        array[:, HEAD_COLUMNS] = self._padding_block
-        row = 0
+        inputs = self._padding(rows, width)
+        array, row = inputs.numpy(), 0
         for table, start, own in zip(tables, starts, tokens, strict=True):
             last = row + len(own)
             array[row:last, TOKEN] = own
             array[row:last, POSITION] = range(start, start + len(own))
             array[row:last, HEAD_COLUMNS : HEAD_COLUMNS + len(table)] = table
             row = last
+        return inputs
+
+    def _padding(self, rows: int, width: int) -> Tensor:
+        on_gpu = self._cache.device.type == "cuda"
+        inputs = torch.zeros((rows, HEAD_COLUMNS + width), dtype=torch.int32, pin_memory=on_gpu)
+        inputs[:, POSITION] = -1
+        inputs[:, HEAD_COLUMNS] = self._padding_block
         return inputs
 
     def _replay(self, inputs: Tensor) -> None:

@@ -187,9 +187,8 @@ def answers(size: Size, gguf: Path | None, way: str) -> Answers:
     generator = Generator("bench", decoder, cast(DecoderTokenizer, NumberTokenizer(vocab_size)))
     choose_way(generator.runner, way)
     options = DecodingOptions(max_new_tokens=size.new_tokens)
-    few = DecodingOptions(max_new_tokens=4)
-    for together in (prompts, prompts[:1]):  # reads the prompts, compiles, captures
-        generator.generate_batch(together, few)
+    for together in (prompts, prompts[:1]):  # reads the prompts, compiles, captures every shape
+        generator.generate_batch(together, options)
     begin = time.perf_counter()
     texts = generator.generate_batch(prompts, options)
     between = time.perf_counter()

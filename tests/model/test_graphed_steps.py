@@ -100,6 +100,17 @@ def test_only_as_many_shapes_are_captured_as_there_are_sizes():
     assert (recorder.captures, recorder.replays) == (4, 8)
 
 
+def test_prepared_steps_are_captured_before_anyone_waits_and_touch_no_sequence():
+    runner, sequences, recorder = started(graphed=True)
+    before = storage_of(runner, sequences)
+    runner.graphs.prepare()
+    assert recorder.captures == len(ROWS)
+    for mine, other in zip(storage_of(runner, sequences), before, strict=True):
+        assert torch.equal(mine, other)
+    runner.advance(sequences[:3], [1, 2, 3])
+    assert recorder.captures == len(ROWS)
+
+
 def test_a_table_that_outgrows_its_width_gets_a_wider_graph():
     length = FEWEST_BLOCKS * BLOCK_TOKENS - 1
     (plain, theirs, _), (graphed, ours, _) = (
