@@ -27,6 +27,7 @@ from ui.schemas import (
     DocumentVersion,
     Failure,
     Known,
+    PassageList,
     Read,
     SearchResult,
     Share,
@@ -159,6 +160,11 @@ class Client:
     def document_file(self, document_id: int) -> bytes:
         """The original bytes."""
         return self._send("GET", f"/v1/documents/{document_id}/file").content
+
+    def passages(self, document_id: int, **part: int | None) -> PassageList:
+        """`page`, `limit`, `offset`: those of one page, or a part of all, in the order of the text."""
+        path = f"/v1/documents/{document_id}/passages"
+        return PassageList.model_validate_json(self._send("GET", path, params=present(**part)).content)
 
     def page_image(
         self,

@@ -30,6 +30,7 @@ STYLE = """
 [class*="st-key-conversation-"] button *, [class*="st-key-note-"] button * { justify-content: flex-start; }
 [class*="st-key-conversation-"] button p { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 [class*="st-key-note-"] { margin-bottom: -0.75rem; }
+[class*="st-key-marked-"] .passage { border-left-color: #c9892b; }
 .st-key-found ul { margin: 0; font-size: 0.9rem; }
 [class*="st-key-asked-"] { gap: 0; }
 [class*="st-key-asked-"] [class*="st-key-edit-"] { display: flex; justify-content: flex-end; }
@@ -41,6 +42,9 @@ STYLE = """
 }
 @media (max-width: 640px) {
   .stMainBlockContainer, .stBottomBlockContainer { padding-left: 1rem; padding-right: 1rem; }
+  .st-key-passages [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]) {
+    flex-direction: column-reverse;  /* the page first, then what was cut from it */
+  }
 }
 </style>
 """

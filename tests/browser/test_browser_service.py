@@ -73,6 +73,31 @@ def test_an_uploaded_pdf_is_asked_and_its_page_opened_then_deleted(page: Page, u
     expect(page.get_by_text("This collection is empty")).to_be_visible()
 
 
+@pytest.mark.parametrize("width", [1200, 390])
+def test_the_passages_of_a_document_stand_beside_their_page(page: Page, ui_url: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    upload_until_ready(page, ui_url, HANDBOOK, r"6 pages · \d+ passages")
+    page.get_by_role("button", name="Passages").click()
+    window = page.get_by_role("dialog")
+    expect(window.get_by_text("Passage 1 ·")).to_be_visible()
+    expect_page_picture(page, 1)
+
+    marked = window.locator("[class*=st-key-marked-] .passage")
+    first = marked.inner_text()
+    window.get_by_role("button", name="Show on the page").click()
+    expect(marked).not_to_have_text(first)
+    window.get_by_label("Page of 6").fill("4")
+    page.keyboard.press("Enter")
+    expect(window.get_by_text("4. Safety in the workshop and on the water").first).to_be_visible()
+    expect_page_picture(page, 4)
+    expect_contrast(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.keyboard.press("Escape")
+    expect(window).to_be_hidden()
+    page.reload()
+    expect(window).to_be_hidden()
+
+
 def test_an_answer_is_inspected_replayed_and_its_passages_weighed(page: Page, ui_url: str) -> None:
     upload_until_ready(page, ui_url, HANDBOOK, r"6 pages · \d+ passages")
     page.get_by_role("link", name="Ask").click()

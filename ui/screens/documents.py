@@ -9,6 +9,7 @@ import streamlit as st
 
 from ui.client import ApiError, Client
 from ui.document_card import show_document
+from ui.document_passages import show_passages
 from ui.known_files import show_choices, without_known
 from ui.schemas import Collection, DocumentList, Upload
 from ui.service import get_client
@@ -46,6 +47,7 @@ def page() -> None:
     # Polling ends by itself: the list reruns the page once nothing is being read any more.
     listing = st.fragment(run_every=REFRESH_S if active else None)(document_list)
     listing(client, collection, status, active)
+    show_passages(client)
 
 
 def choose_collection(client: Client) -> Collection:
