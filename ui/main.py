@@ -10,6 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui.links import remember_pages
 from ui.screens import chat, documents, evals, inspector, search, settings, shared
 from ui.screens.shared import SHARED
 from ui.views import STYLE, failures_shown
@@ -26,15 +27,20 @@ def main() -> None:
         with failures_shown():
             shared.page()
         return
-    pages = [
-        st.Page(chat.page, title="Ask", icon=":material/forum:", url_path="ask", default=True),
-        st.Page(documents.page, title="Documents", icon=":material/description:", url_path="documents"),
-        st.Page(search.page, title="Search lab", icon=":material/search:", url_path="search"),
-        st.Page(evals.page, title="Evals", icon=":material/monitoring:", url_path="evals"),
-        st.Page(inspector.page, title="Inspector", icon=":material/troubleshoot:", url_path="inspector"),
-        st.Page(settings.page, title="Settings", icon=":material/tune:", url_path="settings"),
-    ]
-    current = st.navigation(pages, position="top")
+    pages = {
+        "ask": st.Page(chat.page, title="Ask", icon=":material/forum:", url_path="ask", default=True),
+        "documents": st.Page(
+            documents.page, title="Documents", icon=":material/description:", url_path="documents"
+        ),
+        "search": st.Page(search.page, title="Search lab", icon=":material/search:", url_path="search"),
+        "evals": st.Page(evals.page, title="Evals", icon=":material/monitoring:", url_path="evals"),
+        "inspector": st.Page(
+            inspector.page, title="Inspector", icon=":material/troubleshoot:", url_path="inspector"
+        ),
+        "settings": st.Page(settings.page, title="Settings", icon=":material/tune:", url_path="settings"),
+    }
+    remember_pages(pages)
+    current = st.navigation(list(pages.values()), position="top")
     with failures_shown():
         current.run()
 

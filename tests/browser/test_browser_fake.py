@@ -71,6 +71,12 @@ def test_from_upload_to_the_cited_passage(page: Page, ui_url: str, tmp_path: Pat
     expect(window.get_by_text("Not supported by this passage").first).to_be_visible()
 
 
+def test_without_documents_the_way_to_add_some_is_one_click(page: Page, ui_url: str) -> None:
+    page.goto(ui_url)
+    page.get_by_role("link", name="Add documents").click()
+    expect(page.get_by_role("heading", name="Documents")).to_be_visible()
+
+
 def test_a_refusal_explains_itself_and_the_conversation_survives_a_reload(page: Page, ui_url: str) -> None:
     page.goto(ui_url)
     ask(page, "What is the weather?")
@@ -141,6 +147,50 @@ def test_an_answer_that_was_left_is_heard_to_its_end(page: Page, ui_url: str, st
     state.turn(1).update(canned_answer("leave", 1, 1, 99))
 
     expect(footnote(page, HANDBOOK.name, 2)).to_be_visible()
+
+
+def test_nothing_of_before_stands_below_an_answer_that_is_being_written(page: Page, ui_url: str) -> None:
+    page.goto(ui_url)
+    expect(page.get_by_text("There are no documents yet")).to_be_visible()
+    ask(page, "slow leave")
+    expect(page.get_by_text("Found 3 passages")).to_be_visible()
+    expect(page.get_by_text("There are no documents yet")).to_have_count(0)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped before its end")).to_be_visible()
+
+    ask(page, "weather")
+    expect_refusal(page)
+    page.get_by_role("button", name="Ask again").first.click()
+    expect(page.get_by_text("Found 3 passages")).to_be_visible()
+    expect(page.get_by_role("heading", name="Your documents don't say")).to_have_count(0)
+    page.get_by_role("button", name="Stop").click()
+
+
+def test_a_failed_answer_has_nothing_to_stop_and_can_be_asked_again(page: Page, ui_url: str) -> None:
+    page.goto(ui_url)
+    ask(page, "fail leave")
+    expect(page.get_by_text("Too many questions are waiting.")).to_be_visible()
+    expect(page.get_by_role("button", name="Ask again")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+
+
+def test_an_answer_that_could_not_be_heard_to_its_end_is_looked_for_again(page: Page, ui_url: str) -> None:
+    page.goto(ui_url)
+    ask(page, "lost leave")
+    expect(page.get_by_text("does not answer")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+    page.get_by_role("button", name="Look again").click()
+    expect(footnote(page, HANDBOOK.name, 2)).to_be_visible()
+
+
+def test_a_new_answer_is_shown_from_its_beginning(page: Page, ui_url: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 700})
+    page.goto(ui_url)
+    ask(page, "leave")
+    expect(page.get_by_role("button", name="Ask again")).to_be_attached()
+    ask(page, "leave, again")
+    expect(page.get_by_role("button", name="Ask again")).to_have_count(2)
+    expect(page.get_by_text("leave, again", exact=True)).to_be_in_viewport()
 
 
 def test_a_question_is_asked_edited_and_rated_by_keyboard_alone(

@@ -9,6 +9,7 @@ import streamlit as st
 from ui.client import ApiError, Client
 from ui.diagrams import STYLE, bars, prompt_bar, table, waterfall
 from ui.inspecting import say_stopped, watched
+from ui.links import link
 from ui.service import get_client
 from ui.text import counted, escape_markdown, place, shortened
 from ui.traces import Candidate, Influence, ReplayResult, Run, Trace
@@ -16,6 +17,13 @@ from ui.views import failures_shown, passage, show_failure
 
 MESSAGE = "message"  # query parameter
 LATEST = 12
+ICONS = {
+    "answered": ":material/format_quote:",
+    "refused": ":material/block:",
+    "failed": ":material/error:",
+    "cancelled": ":material/stop_circle:",
+    "pending": ":material/hourglass_top:",
+}
 CACHES = {
     "passage_hits": "passages taken from the store",
     "passage_disk_hits": "passages taken from the disk",
@@ -50,9 +58,9 @@ def choose(client: Client) -> None:
     if not answers:
         st.info("Nothing has been asked yet. Ask on the Ask page, then come back.")
     for answer in answers:
-        label = f"{escape_markdown(shortened(answer.question, 80))}  · {answer.state}"
+        label = f"{escape_markdown(shortened(answer.question, 80))}  · :gray[{answer.state}]"
         key = f"inspect-{answer.message_id}"
-        if st.button(label, key=key, type="tertiary", width="stretch"):
+        if st.button(label, key=key, icon=ICONS.get(answer.state), width="stretch"):
             st.query_params[MESSAGE] = str(answer.message_id)
             st.rerun()
 
@@ -86,7 +94,7 @@ def summary(trace: Trace) -> None:
         total = next((stage.ms for stage in trace.stages if stage.name == "total"), None)
         took = "" if total is None else f", {total / 1000:.2f} s in all"
         st.caption(f"Message {trace.message_id}: {trace.state}{took}")
-        st.markdown(f"[Open the conversation](/?conversation={trace.conversation_id})")
+        link("ask", "Open the conversation", ":material/forum:", conversation=str(trace.conversation_id))
 
 
 def replay_section(client: Client, trace: Trace) -> None:
