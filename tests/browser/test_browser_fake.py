@@ -288,3 +288,34 @@ def test_the_search_lab_says_why_and_opens_the_page_and_settings_keep_a_threshol
     page.get_by_role("button", name="Use it").click()
     expect(page.get_by_role("button", name="Default (0.5)")).to_be_visible()
     assert state.gates == {1: (0.25, 0.51)}
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+def test_replay_and_weighing_show_how_far_they_are_and_can_be_stopped(
+    page: Page, ui_url: str, state: FakeState, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(ui_url)
+    ask(page, "leave")
+    page.get_by_role("link", name="Inspect", exact=True).click()
+    expect(page.get_by_role("heading", name="Replay")).to_be_visible()
+    state.inspection_held = True
+    page.get_by_role("button", name="Replay this answer").click()
+    bar = page.get_by_role("progressbar")
+    expect(page.get_by_text(re.compile(r"Writing again: token 12 of 30, \d s"))).to_be_visible()
+    expect(bar).to_have_attribute("aria-valuenow", "40")
+    expect(page.get_by_text(re.compile(r"token 12 of 30, 1 s"))).to_be_visible()  # the clock goes on
+    expect_contrast(page)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped. Nothing was changed.")).to_be_visible()
+    expect(bar).to_have_count(0)
+
+    page.get_by_role("button", name="Weigh the passages").click()
+    expect(page.get_by_text("Reading the prompt without passage 2 of 2")).to_be_visible()
+    state.inspection_held = False
+    expect(page.get_by_text("+1.20")).to_be_visible()
+    expect(bar).to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+    page.get_by_role("link", name="Open the conversation").click()
+    expect(page.get_by_role("button", name="Ask again")).to_be_visible()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -17,6 +17,7 @@ from ui.views import failures_shown, passage, show_failure
 
 MESSAGE = "message"  # query parameter
 LATEST = 12
+Work = Callable[[], None]
 ICONS = {
     "answered": ":material/format_quote:",
     "refused": ":material/block:",
@@ -74,14 +75,17 @@ def show_trace(client: Client, trace: Trace) -> None:
     """Everything that was kept of one answer, what a person asks first at the top."""
     st.button("All answers", icon=":material/arrow_back:", type="tertiary", on_click=leave)
     summary(trace)
-    replay_section(client, trace)
+    replaying = replay_section(client, trace)
     time_section(trace)
     for number, run in enumerate(trace.runs, start=1):
         prompt_section(run, number, len(trace.runs))
     withheld_section(trace)
-    influence_section(client, trace)
+    weighing = influence_section(client, trace)
     candidate_section(trace.candidates)
     model_section(trace)
+    for work in (replaying, weighing):  # last: what is drawn after it would be faded until it ends
+        if work is not None:
+            work()
 
 
 def summary(trace: Trace) -> None:
@@ -97,19 +101,25 @@ def summary(trace: Trace) -> None:
         link("ask", "Open the conversation", ":material/forum:", conversation=str(trace.conversation_id))
 
 
-def replay_section(client: Client, trace: Trace) -> None:
-    """Writes the answer again on a click."""
+def replay_section(client: Client, trace: Trace) -> Work | None:
+    """Writes the answer again on a click: the work, to be done once the page stands."""
     st.subheader("Replay")
     if not trace.replayable:
         st.caption("The decoder wrote no token for this message, so there is nothing to write again.")
-        return
+        return None
     st.caption("Decodes the stored prompt again with the stored options and compares every token.")
-    if st.button("Replay this answer", icon=":material/replay:", key="replay", type="primary"):
-        with failures_shown():
+    pressed = st.button("Replay this answer", icon=":material/replay:", key="replay", type="primary")
+    place = st.container()
+    with place:
+        say_stopped("replay")
+
+    def work() -> None:
+        with place, failures_shown():
             result = watched(client, trace.message_id, "replay", client.replay)
             if result is not None:
                 show_replay(result)
-    say_stopped("replay")
+
+    return work if pressed else None
 
 
 def show_replay(result: ReplayResult) -> None:
@@ -163,21 +173,27 @@ def withheld_section(trace: Trace) -> None:
             passage(sentence)
 
 
-def influence_section(client: Client, trace: Trace) -> None:
+def influence_section(client: Client, trace: Trace) -> Work | None:
     """What each passage adds to the probability of the written words, on a click."""
     if not trace.replayable:
-        return
+        return None
     st.subheader("What the words leaned on")
     st.caption(
         "A hint and not a proof: how much less probable the written words are when one passage is left out "
         "(natural logarithm, mean a token). Two passages that say the same each seem to matter little."
     )
-    if st.button("Weigh the passages", icon=":material/balance:", key="weigh"):
-        with failures_shown():
+    pressed = st.button("Weigh the passages", icon=":material/balance:", key="weigh")
+    place = st.container()
+    with place:
+        say_stopped("weigh")
+
+    def work() -> None:
+        with place, failures_shown():
             found = watched(client, trace.message_id, "weigh", client.influence)
             if found is not None:
                 st.html(bars(influence_rows(found.influences, trace)))
-    say_stopped("weigh")
+
+    return work if pressed else None
 
 
 def influence_rows(found: Sequence[Influence], trace: Trace) -> list[tuple[str, float]]:
