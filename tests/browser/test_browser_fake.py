@@ -319,3 +319,32 @@ def test_replay_and_weighing_show_how_far_they_are_and_can_be_stopped(
 
     page.get_by_role("link", name="Open the conversation").click()
     expect(page.get_by_role("button", name="Ask again")).to_be_visible()
+
+
+PHONE = {
+    "documents": "cross-reference table cannot be read",
+    "evals": "95% bootstrap intervals",
+    "settings": "answered all the same",
+    "inspector": "Choose an answer",
+}
+
+
+@pytest.mark.parametrize("address", PHONE)
+def test_every_page_fits_a_phone_with_what_it_shows(
+    page: Page, ui_url: str, state: FakeState, address: str
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    state.add_document("damaged-and-with-a-very-long-name-that-does-not-fit-on-one-line-2026.pdf", 4, 1)
+    state.documents[1]["step"] = 3
+    page.goto(f"{ui_url}/{address}")
+    expect(page.get_by_text(PHONE[address]).first).to_be_visible()
+    expect_contrast(page)
+    if address == "evals":
+        for tab, shown in (("Compare", "may be chance, p 0.21"), ("Sets", "Answer: 28 days")):
+            page.get_by_role("tab", name=tab).click()
+            expect(page.get_by_text(shown).first).to_be_visible()
+            expect_contrast(page)
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    wide = "(table) => table.getBoundingClientRect().right > innerWidth"
+    assert not any(table.evaluate(wide) for table in page.locator("table:not(.wide)").all())
