@@ -13,7 +13,7 @@ import streamlit as st
 from ui.links import remember_pages
 from ui.screens import chat, documents, evals, inspector, search, settings, shared
 from ui.screens.shared import SHARED
-from ui.views import STYLE, failures_shown
+from ui.views import DARK_STYLE, STYLE, failures_shown
 
 ICON = str(Path(__file__).with_name("favicon.svg"))  # a material icon here would be fetched from the internet
 
@@ -21,7 +21,7 @@ ICON = str(Path(__file__).with_name("favicon.svg"))  # a material icon here woul
 def main() -> None:
     """Shows the page that the address names."""
     st.set_page_config(page_title="Footnote", page_icon=ICON, layout="centered")
-    st.html(STYLE)
+    st.html(STYLE + DARK_STYLE if st.context.theme.type == "dark" else STYLE)
     if SHARED in st.query_params:
         st.navigation([st.Page(shared.page, title="Shared conversation")], position="hidden")
         with failures_shown():

@@ -58,6 +58,11 @@ STYLE = """
 """
 
 
+DARK_STYLE = """
+<style>
+[data-testid^="stBaseButton-primary"] { color: #10201f; }  /* white is too faint on this page's light green */
+</style>
+"""
 DURING = {  # stage to what was being done
     "fetched": "fetching",
     "stored": "storing",

@@ -329,10 +329,12 @@ PHONE = {
 }
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("address", PHONE)
 def test_every_page_fits_a_phone_with_what_it_shows(
-    page: Page, ui_url: str, state: FakeState, address: str
+    page: Page, ui_url: str, state: FakeState, address: str, scheme: str
 ) -> None:
+    page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 390, "height": 844})
     state.add_document("damaged-and-with-a-very-long-name-that-does-not-fit-on-one-line-2026.pdf", 4, 1)
     state.documents[1]["step"] = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from app.db import create_engine, migrate
 from app.documents.blobs import BlobStore
 from app.jobs.worker import run_worker
 from app.main import create_app
-from app.services import assemble_services
+from app.services import GenerateOptions, assemble_services
 from app.settings import Settings, load_settings
 from tests.browser.conftest import ROOT, StartUi
 from tests.browser.contrast import expect_contrast
@@ -34,10 +34,31 @@ pytestmark = pytest.mark.browser
 HANDBOOK = ROOT / "samples" / "files" / "employee-handbook.pdf"
 
 
+class Held(EchoGenerator):
+    """Writes at once, but after its first word waits to be let go where the question says "slowly"."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = threading.Event()
+
+    def generate(
+        self, segments: tuple[str, ...], options: GenerateOptions, cancelled: Callable[[], bool]
+    ) -> Iterator[str]:
+        for piece in super().generate(segments, options, cancelled):
+            yield piece
+            while "slowly" in segments[-1] and not self.let_go.is_set() and not cancelled():
+                self.let_go.wait(0.02)
+
+
 @pytest.fixture
-def ui_url(tmp_path: Path, start_ui: StartUi) -> Iterator[str]:
+def generator() -> Held:
+    return Held()
+
+
+@pytest.fixture
+def ui_url(tmp_path: Path, start_ui: StartUi, generator: Held) -> Iterator[str]:
     settings = load_settings({}, data_dir=tmp_path / "data", poll_interval_s=0.05, evidence_threshold=0.6)
-    models = fake_models(EchoGenerator())
+    models = fake_models(generator)
     app = create_app(settings, lambda each: assemble_services(each, models))
     stop = threading.Event()
     with serve(app) as api_url, start_ui(api_url) as url:
@@ -71,6 +92,31 @@ def test_an_uploaded_pdf_is_asked_and_its_page_opened_then_deleted(page: Page, u
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Delete it").click()
     expect(page.get_by_text("This collection is empty")).to_be_visible()
+
+
+def test_an_answer_is_heard_again_after_a_reload_and_a_stopped_one_is_asked_again(
+    page: Page, ui_url: str, generator: Held
+) -> None:
+    upload_until_ready(page, ui_url, HANDBOOK, r"6 pages · \d+ passages")
+    page.get_by_role("link", name="Ask").click()
+    question = "Who slowly alerts the harbour rescue when a crew is 45 minutes overdue?"
+    writing = page.locator(".st-key-writing")
+    ask(page, question)
+    expect(writing).to_contain_text("Lumenfjord")
+    page.reload()
+    expect(writing).to_contain_text("Lumenfjord")
+    page.keyboard.press("Escape")  # stops it
+    expect(page.get_by_text("Stopped before its end")).to_be_visible()
+
+    page.get_by_role("button", name="Ask again").click()
+    expect(writing).to_contain_text("Lumenfjord")
+    page.get_by_role("link", name="Documents").click()
+    expect(page.get_by_role("heading", name="Documents")).to_be_visible()
+    page.get_by_role("link", name="Ask").click()
+    expect(writing).to_contain_text("Lumenfjord")
+    generator.let_go.set()
+    expect(footnote(page, HANDBOOK.name, 4)).to_be_visible()
+    expect(page.get_by_text("Stopped before its end")).to_have_count(0)
 
 
 @pytest.mark.parametrize("width", [1200, 390])
