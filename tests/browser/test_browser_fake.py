@@ -149,7 +149,9 @@ def test_an_answer_that_was_left_is_heard_to_its_end(page: Page, ui_url: str, st
     expect(footnote(page, HANDBOOK.name, 2)).to_be_visible()
 
 
-def test_nothing_of_before_stands_below_an_answer_that_is_being_written(page: Page, ui_url: str) -> None:
+def test_nothing_of_before_stands_below_an_answer_that_is_being_written(
+    page: Page, ui_url: str, state: FakeState
+) -> None:
     page.goto(ui_url)
     expect(page.get_by_text("There are no documents yet")).to_be_visible()
     ask(page, "slow leave")
@@ -160,6 +162,7 @@ def test_nothing_of_before_stands_below_an_answer_that_is_being_written(page: Pa
 
     ask(page, "weather")
     expect_refusal(page)
+    state.resume.clear()  # the stop let every slow answer go
     page.get_by_role("button", name="Ask again").first.click()
     expect(page.get_by_text("Found 3 passages")).to_be_visible()
     expect(page.get_by_role("heading", name="Your documents don't say")).to_have_count(0)

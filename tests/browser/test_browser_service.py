@@ -105,7 +105,7 @@ def test_an_answer_is_heard_again_after_a_reload_and_a_stopped_one_is_asked_agai
     expect(writing).to_contain_text("Lumenfjord")
     page.reload()
     expect(writing).to_contain_text("Lumenfjord")
-    page.keyboard.press("Escape")  # stops it
+    page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("Stopped before its end")).to_be_visible()
 
     page.get_by_role("button", name="Ask again").click()
@@ -186,7 +186,8 @@ def test_a_set_is_written_run_twice_and_compared(page: Page, ui_url: str) -> Non
     page.reload()  # what was measured is there when one comes back
     expect(page.get_by_text("95% bootstrap intervals")).to_be_visible()
     page.get_by_text("Question by question").click()
-    expect(page.get_by_text(re.compile("false refusals|f1")).last).to_be_visible()
+    runs = page.get_by_role("tabpanel", name="Runs")
+    expect(runs.get_by_text(re.compile("false refusals|f1")).last).to_be_visible()
     expect_contrast(page)
     page.get_by_role("tab", name="Compare").click()
     expect(page.get_by_text("1 question in both runs")).to_be_visible()
