@@ -72,8 +72,8 @@ class Fetcher:
         self._may_connect = may_connect
         self._tls = ssl.create_default_context()
 
-    def get(self, url: Url, *, max_bytes: int | None = None) -> Response:
-        """One GET, no redirect followed.
+    def get(self, url: Url, *, max_bytes: int | None = None, whole: bool = True) -> Response:
+        """One GET, no redirect followed; without `whole` the beginning of a body that is too large is enough.
 
         Raises UrlAddressPrivate, UrlUnreachable, UrlTimeout or UrlTooLarge.
         """
@@ -83,7 +83,7 @@ class Fetcher:
             with self._connected(url, addresses) as connection, _closing_at(connection, deadline_s):
                 connection.request("GET", url.target, headers={"Host": url.authority, **_HEADERS})
                 response = connection.getresponse()
-                body = _read(response, url, max_bytes or self._limits.max_bytes, deadline_s)
+                body = _read(response, url, max_bytes or self._limits.max_bytes, deadline_s, whole=whole)
         except (OSError, http.client.HTTPException, ValueError) as error:
             if isinstance(error, TimeoutError) or time.monotonic() >= deadline_s:
                 raise UrlTimeout(f"{url} did not answer within {self._limits.total_s:g} s.") from error
@@ -159,18 +159,20 @@ def _closing_at(connection: _PinnedConnection, deadline_s: float) -> Iterator[No
         timer.cancel()
 
 
-def _read(response: http.client.HTTPResponse, url: Url, max_bytes: int, deadline_s: float) -> bytes:
-    """The body, refused as soon as it is known to be too large."""
-    declared = response.length or 0
+def _read(
+    response: http.client.HTTPResponse, url: Url, max_bytes: int, deadline_s: float, *, whole: bool
+) -> bytes:
+    """The body, refused as soon as it is known to be too large, or without `whole` cut there."""
+    declared = (response.length or 0) if whole else 0
     blocks, total = [], 0
     while total <= max_bytes and declared <= max_bytes and (block := response.read(_BLOCK_BYTES)):
         total += len(block)
         blocks.append(block)
-    if max(total, declared) > max_bytes:
+    if whole and max(total, declared) > max_bytes:
         raise UrlTooLarge(f"{url} has more than {max_bytes:,} bytes.")
     if time.monotonic() >= deadline_s:  # what was cut looks complete where no length was declared
         raise TimeoutError
-    return b"".join(blocks)
+    return b"".join(blocks)[:max_bytes]
 
 
 def _reason(error: Exception) -> str:

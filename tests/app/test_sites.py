@@ -231,6 +231,40 @@ class TestRobots:
         assert parse_robots("User-agent: *\nDisallow:").allows("/x")
         assert parse_robots("<html>not found</html>").allows("/x")
 
+    @pytest.mark.parametrize(
+        ("pattern", "matching", "others"),
+        [
+            ("/a*c", ["/abc", "/ac", "/abbcd"], ["/ab", "/xabc"]),
+            ("/a*c$", ["/abc", "/acc", "/abcxc"], ["/abcd"]),
+            ("/a*b*c$", ["/abc", "/axbxc", "/abcbc"], ["/acb", "/ac"]),
+            ("*.pdf", ["/a.pdf", "/a.pdf?x=1"], ["/a.txt"]),
+            ("/a$", ["/a"], ["/ab", "/"]),
+            ("/*aba$", ["/aba", "/ababa"], ["/ab", "/abab"]),
+            ("/aa*aa$", ["/aaaa", "/aaxaa"], ["/aaa"]),
+            ("/müll", ["/m%C3%BCll/1"], ["/mull"]),
+        ],
+    )
+    def test_stars_and_ends_of_patterns(self, pattern: str, matching: list[str], others: list[str]) -> None:
+        robots = parse_robots(f"User-agent: *\nDisallow: {pattern}")
+        assert [robots.allows(target) for target in matching + others] == (
+            [False] * len(matching) + [True] * len(others)
+        )
+
+    def test_a_pattern_that_is_made_to_take_for_ever_takes_no_time(self) -> None:
+        robots = parse_robots("User-agent: *\nDisallow: /" + "*a" * 200 + "*b")
+        started = time.monotonic()
+        assert robots.allows("/" + "a" * 900)
+        assert time.monotonic() - started < 0.5
+
+    def test_of_a_file_without_end_the_beginning_counts(self, site: WebSite) -> None:
+        text = b"\xef\xbb\xbfUser-agent: *\nDisallow: /no\n" + b"# nothing more\n" * 50_000
+        assert len(text) > 512 * 1024
+        site.send("/robots.txt", text, "text/plain")
+        site.html("/no", "not for programs")
+        site.html("/yes", "for everyone")
+        assert refusal(site, "/no").code == "url_robots_disallowed"
+        assert b"everyone" in visit(site, "/yes")
+
     def test_what_it_forbids_is_not_asked_for(self, site: WebSite) -> None:
         site.send("/robots.txt", b"User-agent: *\nDisallow: /no", "text/plain")
         site.html("/no", "not for programs")
