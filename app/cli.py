@@ -196,8 +196,9 @@ def ingest(
     source: Annotated[str, typer.Argument(help="A file, a folder, or the address of a page.")],
     collection: Annotated[str, typer.Option(help="Name of the collection.")] = "Default",
     on_existing: Annotated[
-        OnExisting, typer.Option(help="For bytes or names the collection has already.")
-    ] = "skip",
+        OnExisting | None,
+        typer.Option(help="For bytes or names the collection has already; `skip`, of an address `replace`."),
+    ] = None,
     depth: Annotated[int, typer.Option(min=0, max=5, help="Of an address: links of its site to follow.")] = 0,
     pages: Annotated[int, typer.Option(min=1, max=10_000, help="Of an address: most pages to read.")] = 20,
     watch: Annotated[bool, typer.Option("--watch", help="Keep a folder in step until Ctrl-C.")] = False,
@@ -205,9 +206,8 @@ def ingest(
     as_json: JsonFlag = False,
 ) -> None:
     """Read documents into a collection and wait until each is ready or has failed."""
-    if watch:
-        _watch(Path(source), collection)
-        return
+    is_site = source.startswith(("http://", "https://"))
+    _refuse_ignored(watch=watch, is_site=is_site, on_existing=on_existing, password=password, as_json=as_json)
     from app.documents.local import ingest_paths
     from app.jobs.commands import asked_for
     from app.sites.crawling import CrawlLimits
@@ -215,20 +215,19 @@ def ingest(
     from app.sites.local import ingest_site
     from app.wiring import build_services
 
+    password = asked_for(password)
+    if watch:
+        _watch(Path(source), collection, password)
+        return
     services = build_services(configured())
     try:
-        if source.startswith(("http://", "https://")):
+        if is_site:
             limits = CrawlLimits(depth, pages, seconds=SITE_S)
-            rows = ingest_site(services, source, collection, limits, _tell, Fetcher())
+            wanted = on_existing or "replace"
+            rows = ingest_site(services, source, collection, limits, _tell, Fetcher(), on_existing=wanted)
         else:
-            rows = ingest_paths(
-                services,
-                [Path(source)],
-                collection,
-                _tell,
-                on_existing=on_existing,
-                password=asked_for(password),
-            )
+            wanted, paths = on_existing or "skip", [Path(source)]
+            rows = ingest_paths(services, paths, collection, _tell, on_existing=wanted, password=password)
     finally:
         services.close()
     for row in rows:
@@ -239,7 +238,22 @@ def ingest(
         raise typer.Exit(1)
 
 
-def _watch(folder: Path, collection: str) -> None:
+def _refuse_ignored(
+    *, watch: bool, is_site: bool, on_existing: OnExisting | None, password: str | None, as_json: bool
+) -> None:
+    """Raises InvalidRequest for an option that would do nothing: nobody should believe that it did."""
+    from app.errors import InvalidRequest
+
+    if watch and (is_site or on_existing or as_json):
+        what = "an address" if is_site else "--on-existing" if on_existing else "--json"
+        cause = f"--watch does not go with {what}."
+        raise InvalidRequest(cause, next_step="A changed file of a watched folder becomes a new version.")
+    if is_site and password:
+        step = "Read it, then `footnote jobs retry ID --password -`."
+        raise InvalidRequest("--password does not go with an address.", next_step=step)
+
+
+def _watch(folder: Path, collection: str, password: str | None) -> None:
     from app.folders.watching import watch_folder
     from app.wiring import build_services
 
@@ -248,7 +262,7 @@ def _watch(folder: Path, collection: str) -> None:
         signal.signal(name, lambda *_: stop.set())
     services = build_services(configured())
     try:
-        watch_folder(services, folder, collection, _tell, stop)
+        watch_folder(services, folder, collection, _tell, stop, password=password)
     finally:
         services.close()
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.types import Account
 from app.collections.service import require
+from app.db import WriteLock, take_lock
 from app.documents import alike, repository, uploads, versions
 from app.documents.file_names import clean_file_name
 from app.documents.schemas import (
@@ -136,6 +137,7 @@ def drop_version(session: Session, user: Account, document_id: int) -> DocumentO
 
     Raises Conflict when there is no such version, or none to stay.
     """
+    take_lock(session, WriteLock.BLOBS)  # before the document, as uploads do: they give out copy numbers
     document = repository.lock(session, get_row(session, user, document_id).id)
     if document is None:
         raise DocumentNotFound(f"There is no document {document_id}.")

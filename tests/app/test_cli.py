@@ -104,6 +104,24 @@ def test_ingest_reports_every_file(run: Run, docs: Path) -> None:
     assert (again["status"], again["document_id"]) == ("duplicate", rows["ferry.md"]["document_id"])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["FOLDER", "--watch", "--on-existing", "keep_both"], "--on-existing"),
+        (["FOLDER", "--watch", "--json"], "--json"),
+        (["https://example.org/", "--watch"], "an address"),
+        (["https://example.org/", "--password", "secret"], "--password"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    run: Run, docs: Path, arguments: list[str], named: str
+) -> None:
+    code, _, err = run("ingest", *(str(docs) if each == "FOLDER" else each for each in arguments))
+    assert code == 2
+    assert named in err
+    assert "secret" not in err
+
+
 def test_doctor_agrees_and_exits_zero(run: Run, docs: Path) -> None:
     run("ingest", str(docs))
     code, out, _ = run("doctor", "--json")
