@@ -125,7 +125,12 @@ def delete(document_id: RowId, services: AppServices, user: CurrentUser, afterwa
 def retry(
     document_id: RowId, session: WriteSession, user: CurrentUser, body: RetryRequest | None = None
 ) -> RetryResult:
-    """Queues a failed document again; it stays the same document. A protected PDF takes its password."""
+    """Has a document read from now on: one that failed or waits for its next try, or that is being read and
+    is begun anew.
+
+    It stays the same document. A protected PDF takes its password. One that is ready is a conflict: upload
+    its file with `on_existing=replace` to have it read as a new version.
+    """
     return service.retry(session, user, document_id, None if body is None else body.password)
 
 
