@@ -11,13 +11,17 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 from app.errors import AppError
 from app.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from app.services import Services
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -206,20 +210,20 @@ def ingest(
     as_json: JsonFlag = False,
 ) -> None:
     """Read documents into a collection and wait until each is ready or has failed."""
-    is_site = source.startswith(("http://", "https://"))
-    _refuse_ignored(watch=watch, is_site=is_site, on_existing=on_existing, password=password, as_json=as_json)
+    from app.documents.commands import refuse_ignored
     from app.documents.local import ingest_paths
     from app.jobs.commands import asked_for
     from app.sites.crawling import CrawlLimits
     from app.sites.fetching import Fetcher
     from app.sites.local import ingest_site
-    from app.wiring import build_services
 
+    is_site = source.startswith(("http://", "https://"))
+    refuse_ignored(watch=watch, is_site=is_site, on_existing=on_existing, password=password, as_json=as_json)
     password = asked_for(password)
     if watch:
         _watch(Path(source), collection, password)
         return
-    services = build_services(configured())
+    services = _services_alone()
     try:
         if is_site:
             limits = CrawlLimits(depth, pages, seconds=SITE_S)
@@ -238,33 +242,24 @@ def ingest(
         raise typer.Exit(1)
 
 
-def _refuse_ignored(
-    *, watch: bool, is_site: bool, on_existing: OnExisting | None, password: str | None, as_json: bool
-) -> None:
-    """Raises InvalidRequest for an option that would do nothing: nobody should believe that it did."""
-    from app.errors import InvalidRequest
-
-    if watch and (is_site or on_existing or as_json):
-        what = "an address" if is_site else "--on-existing" if on_existing else "--json"
-        cause = f"--watch does not go with {what}."
-        raise InvalidRequest(cause, next_step="A changed file of a watched folder becomes a new version.")
-    if is_site and password:
-        step = "Read it, then `footnote jobs retry ID --password -`."
-        raise InvalidRequest("--password does not go with an address.", next_step=step)
-
-
 def _watch(folder: Path, collection: str, password: str | None) -> None:
     from app.folders.watching import watch_folder
-    from app.wiring import build_services
 
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
-    services = build_services(configured())
+    services = _services_alone()
     try:
         watch_folder(services, folder, collection, _tell, stop, password=password)
     finally:
         services.close()
+
+
+def _services_alone() -> Services:
+    """Of a command that reads files in its own process."""
+    from app.wiring import build_services
+
+    return replace(build_services(configured()), alone=True)
 
 
 def _tell(message: str) -> None:
@@ -289,9 +284,8 @@ def ask(
 ) -> None:
     """Answer a question over documents, with citations, or say that they don't."""
     from app.answers.local import ask_once
-    from app.wiring import build_services
 
-    services = build_services(configured())
+    services = _services_alone()
     try:
         result = ask_once(services, question, docs, _tell)
     finally:

@@ -73,6 +73,8 @@ UPLOAD_BODY: dict[str, Any] = {
 }
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 
+NOT_KEPT = {"Cache-Control": "private, no-store"}  # a deletion does not reach what a browser has kept
+
 
 class FileGone(NotFound):
     code = "file_missing"
@@ -160,7 +162,9 @@ def download(
     path = services.blobs.path(version.sha256)
     if not path.exists():
         raise FileGone(f"The bytes of {version.file_name} are gone.")
-    return FileResponse(path, media_type="application/octet-stream", filename=version.file_name)
+    return FileResponse(
+        path, media_type="application/octet-stream", filename=version.file_name, headers=NOT_KEPT
+    )
 
 
 @router.get(
@@ -201,4 +205,4 @@ def read_page_image(
     version = service.get_version(session, user, document_id, query.version)
     page = service.get_page(session, version, number)
     png = page_images.draw(version, page, services.blobs.path(version.sha256), query)
-    return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+    return Response(png, media_type="image/png", headers=NOT_KEPT)

@@ -6,6 +6,7 @@ the job is given up with its reason and the whole worker process ends; the super
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ class StageLimits:
         # The parser's own clock must win: its child tells more about the file than we can.
         silent_s = max(settings.stage_timeout_s, settings.parse_timeout_s * 1.5)
         return cls(silent_s, settings.worker_memory_bytes)
+
+    def time_only(self) -> StageLimits:
+        """For a process that holds more than a worker: every model, and an index."""
+        return StageLimits(self.silent_s, sys.maxsize)
 
 
 class Watchdog:

@@ -235,6 +235,7 @@ class TestRead:
         assert response.headers["content-type"] == "application/octet-stream"
         assert response.headers["content-disposition"].startswith("attachment;")
         assert response.headers["x-content-type-options"] == "nosniff"
+        assert "no-store" in response.headers["cache-control"]  # a browser must not outlive a deletion
 
     def test_a_file_that_vanished_is_404(self, client: TestClient) -> None:
         document_id = uploaded(client)

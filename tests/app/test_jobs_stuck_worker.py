@@ -64,3 +64,51 @@ def test_the_job_is_given_up_with_its_reason(
         assert (document.status, job.status) == ("failed", "dead")
         assert (document.error["code"], document.error["stage"]) == (code, "embed")
         assert session.scalars(select(ChunkRow)).all() == []
+
+
+COMMAND = """
+import sys, time
+from dataclasses import replace
+from pathlib import Path
+from app.documents.local import ingest_paths
+from app.services import assemble_services
+from app.settings import load_settings
+from tests.fakes import fake_ingest_models, fake_models, hash_encode
+
+data_dir, source, hangs = sys.argv[1:]
+
+def encode(texts):
+    if hangs == "hangs":
+        time.sleep(60)
+    return hash_encode(texts)
+
+settings = load_settings(
+    {}, data_dir=data_dir, stage_timeout_s=2.0, parse_timeout_s=1.0, retry_backoff_s=0.1,
+    worker_memory_bytes=512 * 1024**2,
+)
+models = replace(fake_models(), ingest=replace(fake_ingest_models(), encode=encode))
+services = replace(assemble_services(settings, models), alone=True)
+ballast = b"x" * (600 * 1024**2)  # a command holds more than a worker: its size ends nothing
+rows = ingest_paths(services, [Path(source)], "Default", lambda line: None)
+print(rows[0]["status"])
+services.close()
+"""
+
+
+def test_a_command_that_hangs_ends_with_the_reason_and_another_run_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Everyone has leave.")
+    command = [sys.executable, "-c", COMMAND, str(tmp_path / "data"), str(tmp_path / "a.txt")]
+    hung = subprocess.run(
+        [*command, "hangs"], cwd=ROOT, timeout=50, check=False, capture_output=True, text=True
+    )
+    assert hung.returncode == GIVEN_UP, hung.stderr
+    assert "Nothing happened for" in hung.stderr
+    with make_sessions(create_engine(f"sqlite:///{tmp_path / 'data' / 'footnote.db'}"))() as session:
+        document, job = session.execute(select(Document, Job).join(Job)).one()
+        assert (document.status, job.status, job.error["code"]) == ("queued", "queued", "stage_timeout")
+    again = subprocess.run(
+        [*command, "works"], cwd=ROOT, timeout=50, check=True, capture_output=True, text=True
+    )
+    assert again.stdout.strip() == "duplicate"
+    with make_sessions(create_engine(f"sqlite:///{tmp_path / 'data' / 'footnote.db'}"))() as session:
+        assert session.scalars(select(Document.status)).all() == ["ready"]
