@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -129,6 +131,27 @@ def test_doctor_agrees_and_exits_zero(run: Run, docs: Path) -> None:
     report = last_json(out)
     assert report["ok"]
     assert report["sql_chunks"] == report["dense_chunks"] == report["bm25_chunks"] == 1
+
+
+def test_doctor_names_damage_with_exit_1_and_repairs_it_on_demand(
+    run: Run, docs: Path, tmp_path: Path
+) -> None:
+    run("ingest", str(docs))
+    stray = tmp_path / "data" / "blobs" / "00" / ("0" * 64)
+    stray.parent.mkdir(parents=True, exist_ok=True)
+    stray.write_bytes(b"of no document")
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "footnote.db")) as database:
+        database.execute("DELETE FROM vectors").close()
+        database.commit()
+    code, out, _ = run("doctor", "--json")
+    assert code == 1
+    assert {problem["code"] for problem in last_json(out)["problems"]} >= {"vector_missing", "file_orphaned"}
+    assert "footnote doctor --fix" in out
+    code, out, _ = run("doctor", "--fix")
+    assert (code, out.strip().splitlines()[-1]) == (0, "Everything agrees.")
+    assert not stray.exists()
+    code, out, _ = run("ask", "How often runs the Wend ferry?")
+    assert "twenty minutes" in out
 
 
 def test_an_unknown_setting_is_two_plain_lines(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
