@@ -26,7 +26,7 @@ from app.sites.crawling import CrawlLimits
 from app.sites.endpoints import get_fetcher
 from app.sites.fetching import Fetcher
 from app.sites.local import ingest_site
-from tests.app.web_site import WebSite, serving
+from tests.app.web_site import WebSite
 
 OLD = "<p>Everyone has 28 days of leave.</p>"
 NEW = "<p>Everyone has 30 days of leave. So says the new handbook.</p>"
@@ -55,12 +55,6 @@ def client(
 @pytest.fixture
 def services(client: TestClient) -> Services:
     return client.app.state.services  # type: ignore[attr-defined,no-any-return]
-
-
-@pytest.fixture
-def site() -> Iterator[WebSite]:
-    with serving() as running:
-        yield running
 
 
 @pytest.fixture(params=["upload", "file", "folder", "address", "address by command"])
