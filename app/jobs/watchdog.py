@@ -48,6 +48,11 @@ class Watchdog:
         self._since_s = clock()
         self._process = psutil.Process()
 
+    @property
+    def silent_s(self) -> float:
+        """How long a stage may go without any progress."""
+        return self._limits.silent_s
+
     def note(self, stage: str, done: int) -> None:
         """A step was made; the same count again is no progress."""
         if (stage, done) != self._step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +19,10 @@ from tests.app.factories import upload
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = """
-import sys, threading, time
+import re, sys, threading, time
 from dataclasses import replace
 from app.db import create_engine
+from app.jobs import lease
 from app.documents.blobs import BlobStore
 from app.jobs.worker import run_worker
 from app.settings import load_settings
@@ -32,16 +34,20 @@ swollen = []
 def encode(texts):
     if deed == "swell":
         swollen.append(b"x" * (700 * 1024**2))
-    time.sleep(60)
+    if deed == "seize":
+        re.match(r"(a+)+$", "a" * 60 + "b")  # for years, and no other thread runs meanwhile
+    time.sleep(60 if deed != "work" else 0)
     return hash_encode(texts)
 
+lease.SEIZED_GRACE_S = 1.0
 settings = load_settings(
     {}, data_dir=data_dir, stage_timeout_s=60.0 if deed == "swell" else 2.0, parse_timeout_s=1.0,
     max_attempts=1,
     worker_memory_bytes=(512 if deed == "swell" else 4096) * 1024**2,
 )
 run_worker(settings, create_engine(url), BlobStore(settings.data_dir / "blobs"),
-           replace(fake_ingest_models(), encode=encode), stop=threading.Event(), may_exit=True)
+           replace(fake_ingest_models(), encode=encode), stop=threading.Event(), may_exit=True,
+           until_idle=deed == "work")
 """
 
 
@@ -64,6 +70,22 @@ def test_the_job_is_given_up_with_its_reason(
         assert (document.status, job.status) == ("failed", "dead")
         assert (document.error["code"], document.error["stage"]) == (code, "embed")
         assert session.scalars(select(ChunkRow)).all() == []
+
+
+def test_a_stage_that_lets_no_other_thread_run_is_ended_by_the_kernel(
+    tmp_path: Path, database_url: str, sessions: Sessions, user: Account
+) -> None:
+    """Neither heartbeat nor watchdog get their turn; the next worker finds the job of a dead one."""
+    upload(sessions, BlobStore(tmp_path / "blobs"), user, b"Everyone has leave.")
+    command = [sys.executable, "-c", WORKER, str(tmp_path), database_url]
+    seized = subprocess.run([*command, "seize"], cwd=ROOT, timeout=50, check=False)
+    assert seized.returncode == -signal.SIGALRM
+    with sessions() as session:
+        assert session.scalars(select(Job.status)).all() == ["running"]
+    subprocess.run([*command, "work"], cwd=ROOT, timeout=50, check=True)
+    with sessions() as session:
+        document = session.scalars(select(Document)).one()
+    assert (document.status, document.error["code"]) == ("failed", "worker_lost")  # type: ignore[index]
 
 
 COMMAND = """
