@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all bench-browser gate-figures planted replay follow-ups train-smoke mutants mutants-http shared-files chaos bench million bench-storage lint types samples lock clean
+.PHONY: help run test test-all bench-browser gpu gate-figures planted replay follow-ups train-smoke mutants mutants-http shared-files chaos bench million bench-storage lint types samples lock clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -89,6 +89,10 @@ bench-browser: $(BIN)/.installed-dev  ## time from sending a question to sources
 
 bench-storage: $(BIN)/.installed-dev  ## delete 1 of 10,000 documents and a collection of 10,000; DOCUMENTS=1000 for a look
 	BENCH_DOCUMENTS=$(or $(DOCUMENTS),10000) $(BIN)/python -m pytest tests/app/test_storage_scale.py -m bench -s -q --no-cov
+
+# GGUF=file: the answers' weights; PYTHON=...: an interpreter that has what the script names, instead of ours.
+gpu:  ## on a machine with a CUDA device: the tests that need it, and ours beside torch and transformers; GGUF=file
+	PYTHON=$(if $(filter command% environment%,$(origin PYTHON)),$(PYTHON),$(BIN)/python) sh tools/gpu.sh $(if $(GGUF),--gguf $(GGUF))
 
 lint: $(BIN)/.installed-dev  ## style
 	$(BIN)/ruff check .

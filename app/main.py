@@ -17,6 +17,7 @@ from app.configurations.endpoints import router as configurations
 from app.conversations.endpoints import router as conversations
 from app.documents.endpoints import router as documents
 from app.documents.index_follower import IndexFollower
+from app.documents.passage_endpoints import router as passages
 from app.documents.version_endpoints import router as versions
 from app.error_handlers import install_error_handlers
 from app.error_responses import Responses
@@ -78,6 +79,7 @@ def create_app(settings: Settings, build: Callable[[Settings], Services]) -> Fas
         sites,
         gate,
         documents,
+        passages,
         versions,
         jobs,
         answers,

@@ -72,6 +72,11 @@ class Settings(BaseSettings):
         description="Decode steps of plain torch read the cache by a Triton `kernel` or `gather` its blocks; "
         "`auto` is the kernel on a CUDA device where it can.",
     )
+    decode_graphs: Literal["auto", "off"] = Field(
+        "auto",
+        description="`auto` replays the kernel's decode steps as CUDA graphs, captured at first use; `off` "
+        "launches every step anew.",
+    )
     encoder_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Encoder, reranker and verifier arithmetic; `auto` as above."
     )

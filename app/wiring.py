@@ -224,6 +224,7 @@ def _generator(settings: Settings) -> Generator:
             passage_folder=PassageFolder(passage_folder(settings), settings.passage_disk_bytes),
             cache_in_8_bits=settings.cache_dtype == "int8",
             paged_decode=settings.paged_decode,
+            decode_graphs=settings.decode_graphs,
         )
     except NativeUnavailable as error:
         raise ConfigurationError(
@@ -253,6 +254,7 @@ def _arithmetic(settings: Settings, generator: Generator) -> dict[str, str]:
         "prompt_lookup_tokens": str(settings.prompt_lookup_tokens),
         **({"cache": "int8"} if generator.runner.cache.is_in_8_bits else {}),
         **({"attention": "paged kernel"} if generator.runner.reads_paged else {}),
+        **({"steps": "graphs"} if generator.runner.graphs else {}),
     }
 
 

@@ -141,8 +141,9 @@ class Decoder(nn.Module):
     def embed(self, tokens: Tensor) -> Tensor:
         """What the first block reads: [B, T, C]."""
         x: Tensor = self.embedding(tokens)
-        # The factor is rounded to the compute type first, as the published Gemma weights were trained.
-        return x * torch.tensor(self.config.embedding_scale, dtype=x.dtype, device=x.device)
+        # The factor is rounded to the compute type first, as the published Gemma weights were trained. On the
+        # CPU: a tensor made on a GPU would wait for it, which no captured step may.
+        return x * float(torch.tensor(self.config.embedding_scale, dtype=x.dtype, device="cpu"))
 
     def turned(self, keys: Tensor, by: int) -> Tensor:
         """Keys [layers, T, K, D] of positions 0.. as they are at positions `by`..: rotations add up.

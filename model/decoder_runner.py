@@ -13,12 +13,13 @@ from model.attention import AttentionMask
 from model.decoder import Block, Decoder, DecoderPass, NoCache
 from model.decoder_tokenizer import PromptTokens
 from model.forward_pass import ForwardPass, Interrupt
+from model.graphed_steps import Capture, GraphedSteps
 from model.kv_cache import BLOCK_TOKENS, CachedSequence, CacheStep, KVCache
 from model.native.decoder import NativeDecoder
 from model.paged_step import PagedStep
 from model.passage_store import PassageStore
 from model.prefix_cache import PrefixCache
-from model.scores import Scores
+from model.scores import Scores, best_of
 from model.stored_passage import StoredPassage
 
 PREFILL_CHUNK_TOKENS = 1024  # bounds the mask's memory, and how late a cancellation is noticed
@@ -53,6 +54,7 @@ class DecoderRunner:
             decoder.config, capacity_tokens, dtype=dtype, device=self.device, in_8_bits=cache_in_8_bits
         )
         self.reads_paged = False  # decode steps of plain torch by the paged kernel (`model.paged_step`)
+        self.graphs: GraphedSteps | None = None  # those of few tokens, replayed
         self.prefixes = PrefixCache(self.cache, prefix_bytes // (self.cache.bytes_per_token * BLOCK_TOKENS))
 
     def read(self, prompt: PromptTokens, cancelled: Callable[[], bool]) -> tuple[CachedSequence, Tensor]:
@@ -70,6 +72,11 @@ class DecoderRunner:
             self.cache.close(prefill.sequence)
             raise
         return prefill.sequence, prefill.logits
+
+    def use_graphs(self, capture: Capture | None = None) -> GraphedSteps:
+        """Replay decode steps of few tokens; once, before the cache is used. See `GraphedSteps`."""
+        self.graphs = GraphedSteps(self.decoder, self.cache, capture)
+        return self.graphs
 
     def forget(self) -> None:
         """Keep nothing in memory of texts that were read before, but for what answers still use."""
@@ -93,9 +100,12 @@ class DecoderRunner:
         The rows of one sequence follow those of the one before it. `only_best` lets logits be estimated that
         are certainly not the highest. Raises CacheFull; nothing changed then.
         """
+        if self.graphs is not None and self.graphs.takes(tokens):
+            return self.graphs.scores(sequences, tokens, only_best=only_best)
         step = self.cache.step(sequences, [len(each) for each in tokens])
         if self.native is None:
-            return Scores(self._logits(self._hidden(tokens, step)))
+            logits = self._logits(self._hidden(tokens, step))
+            return Scores(logits, best_rows=best_of(logits).tolist() if only_best else None)
         hidden = self.native.hidden([token for each in tokens for token in each], step)
         return self.native.best_scores(hidden) if only_best else Scores(self.native.logits(hidden))
 

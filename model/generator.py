@@ -18,6 +18,7 @@ from model.decoder import Decoder
 from model.decoder_runner import Cancelled, DecoderRunner
 from model.decoder_tokenizer import DecoderTokenizer, PromptTokens, Segments
 from model.device import DType, choose_device, choose_dtype
+from model.graphed_steps import DecodeGraphs
 from model.kv_cache import BLOCK_TOKENS
 from model.load_decoder import load_decoder
 from model.native.decoder import Decode, NativeDecoder, native_decoder
@@ -120,6 +121,7 @@ class Generator:
         passage_folder: PassageFolder | None = None,
         cache_in_8_bits: bool = False,
         paged_decode: PagedDecode = "gather",
+        decode_graphs: DecodeGraphs = "off",
     ) -> Generator:
         """The generator behind configured names (see `resolve_decoder` and `resolve_answerer`).
 
@@ -127,7 +129,7 @@ class Generator:
         this machine can. Passages read apart are kept in `passage_folder` too. Raises ModelNotFound and
         ChecksumMismatch; ConfigError, WeightsError or TokenizerError for a checkpoint that is not implemented
         or damaged; AnswererMismatch for another decoder's adapter; NativeUnavailable; PagedDecodeUnavailable
-        when `paged_decode` asks for a kernel that cannot read the cache.
+        when `paged_decode` asks for a kernel that cannot read the cache. `decode_graphs` replays its steps.
         """
         card = resolve_decoder(name, models_folder)
         adapter = None if answerer is None else Answerer.load(answerer, card)
@@ -147,6 +149,8 @@ class Generator:
         )
         if generator.runner.native is None:
             generator.runner.reads_paged = reads_paged(paged_decode, generator.runner.cache)
+            if decode_graphs == "auto" and generator.runner.reads_paged:
+                generator.runner.use_graphs().prepare()
         elif paged_decode == "kernel":
             raise PagedDecodeUnavailable("native steps decode")
         if passage_folder is not None and passage_folder.budget_bytes:

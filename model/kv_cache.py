@@ -225,7 +225,13 @@ class KVCache:
                 raise ValueError("a sequence has more or fewer blocks than its tokens need")
 
     def step(self, sequences: Sequence[CachedSequence], counts: Sequence[int]) -> CacheStep:
-        """Make room for counts[i] more tokens of sequences[i]; the step then takes their keys and values.
+        """`grow`; the step then takes the new tokens' keys and values."""
+        starts = self.grow(sequences, counts)
+        tables = [list(sequence.blocks) for sequence in sequences]
+        return CacheStep(self, tables, starts, list(counts))
+
+    def grow(self, sequences: Sequence[CachedSequence], counts: Sequence[int]) -> list[int]:
+        """Make room for counts[i] more tokens of sequences[i], which whoever asks fills; their old lengths.
 
         Raises CacheFull when the free blocks do not suffice; nothing is changed then.
         """
@@ -233,8 +239,7 @@ class KVCache:
         starts = [sequence.length_tokens for sequence in sequences]
         for sequence, count in zip(sequences, counts, strict=True):
             self._grow(sequence, count)
-        tables = [list(sequence.blocks) for sequence in sequences]
-        return CacheStep(self, tables, starts, list(counts))
+        return starts
 
     def read(self, sequence: CachedSequence, first: int) -> tuple[Tensor, Tensor]:
         """Copies of the keys and values from token `first` on: [layers, tokens, K, D] each."""

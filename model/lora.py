@@ -17,8 +17,10 @@ from model.weights import WeightsError
 class LoRALinear(nn.Module):
     """y = W x + (alpha / rank) B A x with W frozen; B starts at zero, so training starts from W itself."""
 
-    def __init__(self, base: nn.Linear, rank: int, alpha: float) -> None:
+    def __init__(self, base: nn.Linear, rank: int, alpha: float, dropout: float = 0.0) -> None:
+        """`dropout` is the share of the input that B A is not shown in training."""
         super().__init__()
+        self.dropout = dropout
         self.base = base
         self.scale = alpha / rank
         self.a = nn.Parameter(torch.empty(rank, base.in_features, device=base.weight.device))
@@ -27,16 +29,17 @@ class LoRALinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., in] to [..., out]; the fp32 factors are rounded to x's type for the products."""
-        low = functional.linear(x, self.a.to(x.dtype))
+        shown = functional.dropout(x, self.dropout, self.training)
+        low = functional.linear(shown, self.a.to(x.dtype))
         change = functional.linear(low, (self.b * self.scale).to(x.dtype))
         return cast(Tensor, self.base(x) + change)
 
 
-def add_lora(decoder: Decoder, *, rank: int, alpha: float) -> None:
+def add_lora(decoder: Decoder, *, rank: int, alpha: float, dropout: float = 0.0) -> None:
     """Put adapters on every linear layer of the blocks and freeze everything else."""
     decoder.requires_grad_(False)
     for _, parent, name, linear in _linears(decoder):
-        setattr(parent, name, LoRALinear(linear, rank, alpha))
+        setattr(parent, name, LoRALinear(linear, rank, alpha, dropout))
 
 
 def lora_tensors(decoder: Decoder) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -24,12 +25,17 @@ class Scores:
 
     logits: Tensor  # float32 [N, V]
     estimate: Estimate | None = None  # None: all logits are exact
+    # Every row's best token and its log-probability (`best_of`), where they were fetched in one go.
+    best_rows: Sequence[Sequence[float]] | None = None
 
     def __len__(self) -> int:
         return len(self.logits)
 
     def best(self, row: int) -> tuple[int, float] | None:
         """A row's highest token and the logarithm of its probability, where both are known already."""
+        if self.best_rows is not None:
+            token, logprob = self.best_rows[row]
+            return int(token), logprob
         if self.estimate is None:
             return None
         token = int(self.estimate.best[row])
@@ -52,8 +58,10 @@ class Scores:
         """Consecutive rows, so many each."""
         first = 0
         for count in counts:
-            yield Scores(self.logits[first : first + count], self._of_rows(first, first + count))
-            first += count
+            last = first + count
+            best_rows = None if self.best_rows is None else self.best_rows[first:last]
+            yield Scores(self.logits[first:last], self._of_rows(first, last), best_rows)
+            first = last
 
     def _of_rows(self, first: int, last: int) -> Estimate | None:
         if self.estimate is None:
@@ -62,3 +70,9 @@ class Scores:
         return Estimate(
             known.floors[rows], known.best[rows], known.log_sums[rows], lambda row: known.exact(first + row)
         )
+
+
+def best_of(logits: Tensor) -> Tensor:
+    """The best token and its log-probability for logits float32 [N, V]: float32 [N, 2], exact below 2**24."""
+    highest, token = logits.max(dim=-1)
+    return torch.stack((token.float(), highest - logits.logsumexp(dim=-1)), dim=1)

@@ -45,7 +45,18 @@ CSS = """
 """
 
 JS = """
+const revealed = new WeakSet();  // once a visit: whatever is clicked later must not move the page
+
+/* Streamlit keeps a chat at its end; a new answer is read from its beginning, so its question comes up. */
+function reveal(root, name) {
+  if (!name || revealed.has(root)) return;
+  revealed.add(root);
+  const show = () => document.querySelector(`.st-key-${name}`)?.scrollIntoView({ block: "start" });
+  for (const afterMs of [0, 150, 400]) setTimeout(show, afterMs);
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
+  reveal(parentElement, data.reveal);
   const answer = parentElement.querySelector(".answer");
   answer.replaceChildren(...data.pieces.map((piece) => {
     if (piece.citation === null) return document.createTextNode(piece.text);
@@ -63,8 +74,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
 render = st.components.v2.component("footnoted_answer", html='<div class="answer"></div>', css=CSS, js=JS)
 
 
-def answer_text(text: str, citations: Sequence[Citation], key: str) -> int | None:
-    """Shows the answer; returns the index of the citation whose footnote was just clicked, if any."""
+def answer_text(text: str, citations: Sequence[Citation], key: str, reveal: str = "") -> int | None:
+    """Shows the answer; returns the index of the citation whose footnote was just clicked, if any.
+
+    With the key of a container that stands above, the page shows that one at the top at first.
+    """
     pieces = [
         {
             "text": piece.text,
@@ -74,7 +88,9 @@ def answer_text(text: str, citations: Sequence[Citation], key: str) -> int | Non
         }
         for piece in footnoted(text, citations)
     ]
-    opened = render(key=key, data={"pieces": pieces}, on_opened_change=declare_trigger).opened
+    opened = render(
+        key=key, data={"pieces": pieces, "reveal": reveal}, on_opened_change=declare_trigger
+    ).opened
     return int(opened) if opened is not None else None
 
 

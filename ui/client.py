@@ -27,6 +27,7 @@ from ui.schemas import (
     DocumentVersion,
     Failure,
     Known,
+    PassageList,
     Read,
     SearchResult,
     Share,
@@ -37,6 +38,7 @@ from ui.service_schemas import Configurations, Gate, Overview
 from ui.sse import parse_events
 from ui.traces import Influences, InspectionProgress, ReplayResult, Trace
 
+UNREACHABLE = "api_unreachable"  # the code of a failure that no service reported
 OnExisting = Literal["skip", "replace", "keep_both"]
 Model = TypeVar("Model", bound=Read)
 
@@ -159,6 +161,11 @@ class Client:
     def document_file(self, document_id: int) -> bytes:
         """The original bytes."""
         return self._send("GET", f"/v1/documents/{document_id}/file").content
+
+    def passages(self, document_id: int, **part: int | None) -> PassageList:
+        """`page`, `limit`, `offset`: those of one page, or a part of all, in the order of the text."""
+        path = f"/v1/documents/{document_id}/passages"
+        return PassageList.model_validate_json(self._send("GET", path, params=present(**part)).content)
 
     def page_image(
         self,
@@ -364,7 +371,7 @@ def reachable(base_url: str) -> Iterator[None]:
     except httpx.TransportError as error:
         cause = f"The service at {base_url} does not answer ({type(error).__name__})."
         next_step = "Start it with `footnote up`, or set FOOTNOTE_API_URL to where it runs."
-        raise ApiError(Failure(code="api_unreachable", cause=cause, next_step=next_step)) from error
+        raise ApiError(Failure(code=UNREACHABLE, cause=cause, next_step=next_step)) from error
 
 
 def error_of(response: httpx.Response) -> ApiError:

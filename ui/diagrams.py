@@ -5,6 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
+import altair as alt
+import streamlit as st
+
 from ui.traces import PromptPart, Stage
 
 NAMES = {
@@ -21,6 +24,7 @@ NAMES = {
     "first_token": "First token",
     "check": "Check the claims",
 }
+LIGHT_PAGE_INK, DARK_PAGE_INK = "#4c5756", "#b4bdba"  # the greys of the theme
 WIDE_COLUMNS = 5  # a table with more is scrolled on a phone rather than squeezed
 STYLE = """
 <style>
@@ -47,9 +51,18 @@ STYLE = """
 .diagram td.number, .diagram th.number { text-align: right; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
 .diagram td { overflow-wrap: anywhere; }
+.diagram th { white-space: nowrap; }
 @media (max-width: 640px) { .diagram .row { grid-template-columns: 7.5rem 1fr 4.2rem; gap: 0.4rem; } }
 </style>
 """
+
+
+def readable(chart: alt.LayerChart) -> alt.LayerChart:
+    """The chart with words as dark, or as light, as the page has them: Streamlit's own are too faint."""
+    ink = DARK_PAGE_INK if st.context.theme.type == "dark" else LIGHT_PAGE_INK
+    inked: alt.LayerChart = chart.configure_axis(labelColor=ink, titleColor=ink)
+    legible: alt.LayerChart = inked.configure_legend(labelColor=ink)
+    return legible
 
 
 def waterfall(stages: Sequence[Stage]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import streamlit as st
 
 from ui.client import ApiError, Client
+from ui.document_passages import passages_button
 from ui.progress import show_last_try, show_progress
 from ui.quality import show_report
 from ui.schemas import Document
@@ -40,6 +41,7 @@ def show_document(client: Client, document: Document) -> None:
             st.caption(failed_where(document.error))
             ask_password(client, document)
         with st.container(horizontal=True):
+            passages_button(document)
             actions(client, document)
             versions_button(client, document)
         if document.status == "ready":

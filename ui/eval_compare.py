@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ui.client import Client
-from ui.eval_runs import measure_row, spelled, title
+from ui.diagrams import table
+from ui.eval_runs import spelled, title
 from ui.eval_schemas import CaseDifference, Comparison, Difference, EvalRun
 from ui.service_schemas import Configurations
 from ui.text import counted, escape_markdown
@@ -70,7 +71,8 @@ def show_comparison(found: Comparison) -> None:
         st.caption(escape_markdown(f"Changed: {'; '.join(changes)}"))
     else:
         st.caption("Models, settings and configuration are the same.")
-    st.dataframe([_difference(name, each) for name, each in found.measures.items()], hide_index=True)
+    rows = [_difference(name, each) for name, each in found.measures.items()]
+    st.html(table(("measure", "before", "now", "difference (95%)", ""), rows, numbers=frozenset({1, 2})))
 
 
 def adoption(client: Client, candidate: EvalRun, baseline: EvalRun) -> None:
@@ -95,17 +97,20 @@ def adoptable(configurations: Configurations, run: EvalRun) -> tuple[int, str] |
     return next(((each.id, each.name) for each in configurations.items if each.name == name), None)
 
 
-def _difference(name: str, each: Difference) -> dict[str, str]:
+def _difference(name: str, each: Difference) -> tuple[str, ...]:
+    """A line of the table; the last cell says what to make of it."""
     said = {True: "better", False: "worse", None: "different"}[each.better]
-    delta = measure_row(name, each.delta)
-    return {
-        "measure": spelled(name),
-        "before": f"{each.baseline:.3f}",
-        "now": f"{each.candidate:.3f}",
-        "difference": f"{delta['value']} ({delta['95%']})",
-        "p": f"{each.p:.3f}",
-        "": said if each.significant else "may be chance",
-    }
+    verdict = said if each.significant else "may be chance"
+    delta = each.delta
+    bounds = "" if delta.low is None or delta.high is None else f" ({delta.low:+.3f} to {delta.high:+.3f})"
+    difference = "unscorable" if delta.value is None else f"{delta.value:+.3f}{bounds}"
+    return (
+        spelled(name),
+        f"{each.baseline:.3f}",
+        f"{each.candidate:.3f}",
+        difference,
+        f"{verdict}, p {each.p:.2f}",
+    )
 
 
 def differences(cases: Sequence[CaseDifference]) -> None:

@@ -8,6 +8,7 @@ import altair as alt
 import streamlit as st
 
 from ui.client import Client
+from ui.diagrams import readable, table
 from ui.eval_schemas import CaseResult, EvalRun, Interval, Judge
 from ui.text import counted, escape_markdown
 from ui.views import failures_shown
@@ -32,6 +33,7 @@ KINDS = {
 AMOUNTS = frozenset(("seconds", "tokens", "ms"))
 RESULTS_A_PAGE = 25
 OUTCOMES = {"All": None, "Could not be scored": "unscorable", "Failed": "failed"}
+UNSCORABLE = "unscorable"
 INK = "#2a8a8a"  # seen on the light and on the dark ground
 
 
@@ -73,7 +75,9 @@ def show_run(client: Client, run: EvalRun) -> None:
         st.caption(
             escape_markdown(f"Judged by {judge.model} too, prompt {judge.prompt_version}. {judge.notice}")
         )
-    show_measures(run.intervals())
+    measures = run.intervals()
+    say_unscorable(client, run, measures.get(UNSCORABLE))
+    show_measures({name: each for name, each in measures.items() if name != UNSCORABLE})
     if run.set_id is not None and run.done:
         show_results(client, run)
     with st.popover("Delete run", icon=":material/delete:", type="tertiary"):
@@ -84,13 +88,25 @@ def show_run(client: Client, run: EvalRun) -> None:
                 st.rerun()
 
 
+def say_unscorable(client: Client, run: EvalRun, share: Interval | None) -> None:
+    """How many questions nobody could judge, and the reason of the first one: a share alone helps nobody."""
+    if share is None or not share.value:
+        return
+    with failures_shown():
+        found, total = client.evals.results(run.id, UNSCORABLE, 1, 0)
+        why = f" The first: {found[0].said}" if found else ""
+        count = counted(total, "question") if run.kind in ("answers", "retrieval") else f"{total:,} of them"
+        st.warning(escape_markdown(f"{count} could not be scored.{why}"), icon=":material/rule:")
+
+
 def show_measures(measures: Mapping[str, Interval]) -> None:
     """Shares as a plot, then every figure."""
     if not measures:
         st.caption("There are no measures yet.")
         return
     plot({name: each for name, each in measures.items() if is_share(name)})
-    st.dataframe([measure_row(name, each) for name, each in measures.items()], hide_index=True)
+    rows = [tuple(map(str, measure_row(name, each).values())) for name, each in measures.items()]
+    st.html(table(("measure", "value", "95% interval", "n"), rows, numbers=frozenset({1, 3})))
     st.caption("Intervals are 95% bootstrap intervals over the questions; n is how many could be scored.")
 
 
@@ -143,7 +159,7 @@ def plot(measures: Mapping[str, Interval]) -> None:
         x=alt.X("low:Q", title=None, axis=alt.Axis(tickCount=5)), x2="high:Q"
     )
     point = base.mark_point(filled=True, size=70, opacity=1, color=INK).encode(x="value:Q")
-    st.altair_chart(span + point)
+    st.altair_chart(readable(span + point))
 
 
 def measure_row(name: str, each: Interval) -> dict[str, str | int]:

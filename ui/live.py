@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ui.client import ApiError, Client
+from ui.client import UNREACHABLE, ApiError, Client
 from ui.listening import batches
 from ui.schemas import Answer, AskEvent, AskQuestion, AskSources, AskToken, Source
 from ui.text import counted, escape_markdown, place
 from ui.turn import FOOTNOTE, PERSON, rewritten
+from ui.views import show_failure
 
 CURSOR = " ▍"
+MOST_BELOW = 60  # blocks of a long conversation, and those of the welcome
 
 OnStarted = Callable[[int], None]
 """Called with the conversation id as soon as the service has saved the question."""
@@ -23,40 +26,83 @@ def answer_live(client: Client, question: str, events: Iterable[AskEvent], on_st
     """Shows an answer as it arrives, then the page again from what the service stored."""
     with st.chat_message("user", avatar=PERSON):
         st.markdown(escape_markdown(question))
-    follow(client, events, on_started)
+    place = answer_place()
+    clear_below()
+    try:
+        follow(client, events, on_started, place)
+    except ApiError as error:
+        if error.failure.code == UNREACHABLE:
+            lost(place, error)
+            return
+    st.rerun()  # also after a failure: the service has kept why
 
 
 def pending_answer(client: Client, message: Answer) -> None:
     """Listens again to an answer that this page did not start, or lost, as after a reload."""
     with st.chat_message("user", avatar=PERSON):
         st.markdown(escape_markdown(message.question))
-    follow(client, client.listen(message.message_id), lambda _: None)
-
-
-def follow(client: Client, events: Iterable[AskEvent], on_started: OnStarted) -> None:
-    """Draws events until the last one. Whatever interrupts this, the service writes on."""
-    with st.chat_message("assistant", avatar=FOOTNOTE):
-        header, found = st.container(), st.empty()
-        words = st.container(key="writing").empty()
-        found.status("Searching your documents")
-        text = ""
-        for batch in batches(events):
-            for event in batch:
-                if isinstance(event, AskToken):
-                    text += event.text
-                elif isinstance(event, AskSources):
-                    show_sources(found, event.sources)
-                elif isinstance(event, AskQuestion):
-                    on_started(event.conversation_id)
-                    show_header(client, header, event)
-            words.markdown(f"{escape_markdown(text)}{CURSOR}" if text else "")  # also lets a click through
+    place = answer_place()
+    try:
+        follow(client, client.listen(message.message_id), lambda _: None, place)
+    except ApiError as error:
+        lost(place, error)
+        return
     st.rerun()
 
 
-def show_header(client: Client, header: DeltaGenerator, event: AskQuestion) -> None:
+class Place(NamedTuple):
+    """Where the parts of an answer in the making are drawn."""
+
+    header: DeltaGenerator
+    stop: DeltaGenerator
+    found: DeltaGenerator
+    words: DeltaGenerator
+
+
+def answer_place() -> Place:
+    """Draws the frame of an answer, from top to bottom."""
+    with st.chat_message("assistant", avatar=FOOTNOTE):
+        header, stop, found = st.container(), st.empty(), st.empty()
+        return Place(header, stop, found, st.container(key="writing").empty())
+
+
+def clear_below() -> None:
+    """Takes away what the page showed here before: it would stand below the answer until that ends."""
+    for _ in range(MOST_BELOW):
+        st.empty()
+
+
+def follow(client: Client, events: Iterable[AskEvent], on_started: OnStarted, place: Place) -> None:
+    """Draws events until the last one. Whatever interrupts this, the service writes on. Raises ApiError."""
+    place.found.status("Searching your documents")
+    text = ""
+    for batch in batches(events):
+        for event in batch:
+            if isinstance(event, AskToken):
+                text += event.text
+            elif isinstance(event, AskSources):
+                show_sources(place.found, event.sources)
+            elif isinstance(event, AskQuestion):
+                on_started(event.conversation_id)
+                show_header(client, place, event)
+        # drawn without news, too: it lets a click through
+        place.words.markdown(f"{escape_markdown(text)}{CURSOR}" if text else "")
+
+
+def lost(place: Place, error: ApiError) -> None:
+    """The answer cannot be heard any more: nothing to stop, but perhaps it is written all the same."""
+    place.stop.empty()
+    place.found.empty()
+    with place.header:
+        show_failure(error.failure)
+        st.button("Look again", icon=":material/refresh:", key="look-again")
+
+
+def show_header(client: Client, place: Place, event: AskQuestion) -> None:
     """How the question was understood, and a way to stop."""
-    with header:
+    with place.header:
         rewritten(event.question, event.standalone_question)
+    with place.stop:
         stop_button(client, event.message_id)
 
 

@@ -86,6 +86,26 @@ class DocumentVersion(Read):
     purged_at: datetime | None = None
 
 
+class Passage(Read):
+    """A part of a document that search finds and a footnote can name."""
+
+    chunk_id: int
+    position: int
+    page_first: int | None = None
+    page_last: int | None = None
+    headings: list[str] = []
+    start: int
+    end: int
+    tokens: int
+    text: str
+
+
+class PassageList(Read):
+    version: int | None = None
+    total: int
+    items: list[Passage]
+
+
 class Known(Read):
     """What a collection has of a file that is about to be sent."""
 

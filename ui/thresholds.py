@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import altair as alt
 import streamlit as st
 
 from ui.client import Client
+from ui.diagrams import readable, table
 from ui.eval_runs import progress
 from ui.eval_schemas import EvalRun, EvalSet
 from ui.schemas import Collection
@@ -14,6 +16,8 @@ from ui.service_schemas import Gate, GatePoint, SharePoint
 from ui.text import counted, escape_markdown
 from ui.views import failures_shown
 
+ERRORS = ("not in the documents, answered all the same", "in the documents, refused")
+SHORT = ("false answers", "false refusals")
 HELP = (
     "How sure an answer must be: the higher, the more questions are refused. Once calibrated, "
     "the evidence that a question needs follows it."
@@ -34,7 +38,7 @@ def threshold(
         key = f"threshold-{collection.id}"
         start = round(gate.in_force if by_evidence(gate) else gate.sureness_in_force, 2)
         chosen = st.slider(escape_markdown(collection.name), 0.0, 1.0, start, step=0.01, key=key, help=HELP)
-        st.caption(rates(gate, chosen))
+        measured(gate, chosen)
         with st.container(horizontal=True):
             if st.button("Use it", key=f"{key}-set", disabled=chosen == start):
                 client.set_gate(collection.id, *level_at(gate, chosen))
@@ -73,8 +77,20 @@ def calibrate(client: Client, collection: Collection, sets: Sequence[EvalSet]) -
                 st.rerun()
 
 
-def rates(gate: Gate, chosen: float) -> str:
-    """What is known about a level, as a sentence."""
+def measured(gate: Gate, chosen: float) -> None:
+    """Both error rates at the level where the slider stands, and over all levels."""
+    st.caption(escape_markdown(known(gate, chosen)))
+    if gate.calibration is None or not gate.calibration.curve:
+        return
+    point = nearest(gate.calibration.curve, chosen)
+    rows = [(label, *share(each)) for label, each in zip(ERRORS, errors_at(point), strict=True)]
+    st.html(table(("measured on its own questions", "share", "95% interval"), rows, numbers=frozenset({1})))
+    with st.expander("Over all levels", icon=":material/show_chart:"):
+        plot(gate.calibration.curve, chosen)
+
+
+def known(gate: Gate, chosen: float) -> str:
+    """What the figures below are of, as a sentence; what to do where there are none (pure)."""
     calibration = gate.calibration
     if calibration is None or not calibration.curve:
         return (
@@ -84,14 +100,44 @@ def rates(gate: Gate, chosen: float) -> str:
     point = nearest(calibration.curve, chosen)
     measured_here = round(level_of(point), 2) == round(chosen, 2)
     where = f"At {chosen:.2f}" if measured_here else f"Measured nearest to it, at {level_of(point):.2f}"
+    best = calibration.recommended if calibration.recommended_sureness is None else (
+        calibration.recommended_sureness
+    )  # fmt: skip
     stale = " Measured with other models: calibrate again." if gate.stale else ""
-    best = calibration.recommended_sureness
-    return escape_markdown(
-        f"{where}, with evidence from {point.threshold:.2f} on: {share(point.false_answers)} of unanswerable "
-        f"questions answered, {share(point.false_refusals)} of answerable ones refused "
-        f"(set {calibration.set_name}). Recommended: {calibration.recommended if best is None else best:.2f}."
-        f"{stale}"
+    return (
+        f"{where}, with evidence from {point.threshold:.2f} on, by the set {calibration.set_name}. "
+        f"Recommended: {best:.2f}.{stale}"
     )
+
+
+def errors_at(point: GatePoint) -> tuple[SharePoint, SharePoint]:
+    """In the order of ERRORS (pure)."""
+    return point.false_answers, point.false_refusals
+
+
+def plot(curve: Sequence[GatePoint], chosen: float) -> None:
+    """Both rates over the level, and where the slider stands."""
+    rows = [
+        {"level": level_of(point), "share": each.value, "what": short}
+        for point in sorted(curve, key=level_of)
+        for short, each in zip(SHORT, errors_at(point), strict=True)
+        if each.value is not None
+    ]
+    lines = (
+        alt.Chart(alt.InlineData(rows), height=260)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("level:Q", title=None, scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y("share:Q", title=None, axis=alt.Axis(format="%")),
+            color=alt.Color(
+                "what:N", title=None, scale=alt.Scale(domain=list(SHORT), range=["#c9892b", "#2a8a8a"]),
+                legend=alt.Legend(orient="bottom"),
+            ),
+            strokeDash=alt.StrokeDash("what:N", legend=None),
+        )
+    )  # fmt: skip
+    here = alt.Chart(alt.InlineData([{"level": chosen}])).mark_rule(strokeDash=[2, 2]).encode(x="level:Q")
+    st.altair_chart(readable(lines + here))
 
 
 def level_of(point: GatePoint) -> float:
@@ -123,9 +169,9 @@ def nearest(curve: Sequence[GatePoint], level: float) -> GatePoint:
     return min(curve, key=lambda point: abs(level_of(point) - level))
 
 
-def share(measured: SharePoint) -> str:
-    """`4% (1 to 13%, 50 questions)`."""
+def share(measured: SharePoint) -> tuple[str, str]:
+    """`4%` and `1 to 13% (50 questions)` (pure)."""
     if measured.value is None or measured.low is None or measured.high is None:
-        return "an unknown share"
+        return "unknown", "no such question was asked"
     interval = f"{100 * measured.low:.0f} to {100 * measured.high:.0f}%"
-    return f"{100 * measured.value:.0f}% ({interval}, {counted(measured.n, 'question')})"
+    return f"{100 * measured.value:.0f}%", f"{interval} ({counted(measured.n, 'question')})"

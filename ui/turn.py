@@ -23,8 +23,11 @@ def question_bubble(question: str) -> None:
         st.markdown(escape_markdown(question))
 
 
-def show_answer(answer: Answer, key: str) -> int | None:
-    """A finished answer; returns the index of the citation that was clicked in this run."""
+def show_answer(answer: Answer, key: str, reveal: str = "") -> int | None:
+    """A finished answer; returns the index of the citation that was clicked in this run.
+
+    `reveal` is the key of a container that the page shows at the top at first.
+    """
     if answer.state == "refused":
         refusal(answer.refusal, answer.also_retrieved)
         if answer.coverage is not None:
@@ -34,7 +37,7 @@ def show_answer(answer: Answer, key: str) -> int | None:
     elif answer.state == "pending":
         st.caption("The answer is still being written.")
     else:
-        return cited_answer(answer, key)
+        return cited_answer(answer, key, reveal)
     return None
 
 
@@ -46,10 +49,10 @@ def rewritten(question: str, standalone: str | None) -> bool:
     return differs
 
 
-def cited_answer(answer: Answer, key: str) -> int | None:
+def cited_answer(answer: Answer, key: str, reveal: str) -> int | None:
     """Text with footnotes, the footnotes as a list, then what was found but not used."""
     answer_state(answer)
-    opened = answer_text(answer.answer or "", answer.citations, key=f"answer-{key}")
+    opened = answer_text(answer.answer or "", answer.citations, key=f"answer-{key}", reveal=reveal)
     listed = footnote_list(key, answer.citations)
     check_notes(answer)
     also_retrieved(answer.also_retrieved)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from ui.asking import Asking
 from ui.client import Client
+from ui.links import link
 from ui.schemas import Answer
 from ui.text import counted
 from ui.turn import rewritten
@@ -74,12 +75,12 @@ def answer_actions(client: Client, message: Answer) -> None:
             on_click=ask_next,
             args=(Asking(message.question, replaces=message.message_id),),
         )
-        st.link_button(
+        link(
+            "inspector",
             "Inspect",
-            f"inspector?message={message.message_id}",
-            icon=":material/troubleshoot:",
-            type="tertiary",
-            help="Time, prompt, candidates and replay of this answer",
+            ":material/troubleshoot:",
+            help_="Time, prompt, candidates and replay of this answer",
+            message=str(message.message_id),
         )
         if message.refusal is not None and message.refusal.reason == "weak_evidence":
             st.button(

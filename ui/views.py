@@ -13,8 +13,8 @@ from ui.text import escape_markdown, marked_html, place
 
 STYLE = """
 <style>
-.stMainBlockContainer { max-width: 50rem; padding: 4.5rem 1.5rem 7rem; }
-.stBottomBlockContainer { max-width: 50rem; padding-left: 1.5rem; padding-right: 1.5rem; }
+.stMainBlockContainer { max-width: 50rem; padding: 4.5rem 1.5rem 4rem; }
+.stApp [data-testid="stBottomBlockContainer"] { max-width: 50rem; padding: 0.75rem 1.5rem 1.25rem; }
 .passage {
   white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.6;
   border-left: 3px solid rgba(29, 111, 116, 0.45); padding: 0.2rem 0 0.2rem 1rem; margin: 0.2rem 0;
@@ -24,14 +24,16 @@ STYLE = """
 .meter { position: relative; height: 0.5rem; border-radius: 0.25rem; background: rgba(128, 128, 128, 0.2); }
 .meter div { height: 100%; border-radius: 0.25rem; background: #c9892b; }
 .meter span { position: absolute; top: -0.25rem; height: 1rem; border-left: 2px solid currentColor; }
-[class*="st-key-conversation-"] button, [class*="st-key-note-"] button {
+[class*="st-key-conversation-"] button, [class*="st-key-note-"] button, [class*="st-key-inspect-"] button {
   justify-content: flex-start; text-align: left; padding: 0.3rem 0.6rem;
 }
-[class*="st-key-conversation-"] button *, [class*="st-key-note-"] button * { justify-content: flex-start; }
+[class*="st-key-conversation-"] button *, [class*="st-key-note-"] button *,
+[class*="st-key-inspect-"] button * { justify-content: flex-start; }
 [class*="st-key-conversation-"] button p { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 [class*="st-key-note-"] { margin-bottom: -0.75rem; }
+[class*="st-key-marked-"] .passage { border-left-color: #c9892b; }
 .st-key-found ul { margin: 0; font-size: 0.9rem; }
-[class*="st-key-asked-"] { gap: 0; }
+[class*="st-key-asked-"] { gap: 0; scroll-margin-top: 4rem; }
 [class*="st-key-asked-"] [class*="st-key-edit-"] { display: flex; justify-content: flex-end; }
 @media (min-width: 1500px) {  /* room enough for the panel beside the answer */
   body:has(.st-key-panel) .stMainBlockContainer {
@@ -40,12 +42,27 @@ STYLE = """
   body:has(.st-key-panel) [data-testid="stDialog"] { background: transparent; }
 }
 @media (max-width: 640px) {
-  .stMainBlockContainer, .stBottomBlockContainer { padding-left: 1rem; padding-right: 1rem; }
+  .stMainBlockContainer, .stApp [data-testid="stBottomBlockContainer"] {
+    padding-left: 1rem; padding-right: 1rem;
+  }
+  .stChatMessage > [data-testid^="stChatMessageAvatar"] { display: none; }  /* room for words */
+  .stChatMessage { padding-left: 0; padding-right: 0; }
+  [class*="st-key-asked-"] .stChatMessage, .stChatMessage:has([aria-label="Chat message from user"]) {
+    padding-left: 0.75rem; padding-right: 0.75rem;
+  }
+  .st-key-passages [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]) {
+    flex-direction: column-reverse;  /* the page first, then what was cut from it */
+  }
 }
 </style>
 """
 
 
+DARK_STYLE = """
+<style>
+[data-testid^="stBaseButton-primary"] { color: #10201f; }  /* white is too faint on this page's light green */
+</style>
+"""
 DURING = {  # stage to what was being done
     "fetched": "fetching",
     "stored": "storing",

@@ -86,7 +86,8 @@ def plan_corpus(
     `find` is asked for more passages than an ordinary answer needs, and only where documents are to be asked.
     """
     documents = sources.ready_documents(session, access)
-    if named := named_comparison(question, {each.id: each.file_name for each in documents}):
+    file_names = {each.id: each.file_name for each in documents}
+    if named := named_comparison(question, file_names, lambda: sources.titles_of(session, documents)):
         return _over_named(session, user, named, documents, find_in)
     kind = corpus_kind(question)
     if kind is None and not _ROW_WORDS.search(question):

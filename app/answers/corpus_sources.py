@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from app.accounts.types import Account
 from app.documents.index_sync import load_chunks
-from app.tables import ChunkRow, Document, DocumentPage
+from app.tables import ChunkRow, Document, DocumentPage, DocumentVersion
 from retrieval.types import AccessFilter, Chunk
 
 TABLE_ENDINGS = (".csv", ".tsv", ".xlsx", ".xls", ".ods", ".xlsm", ".xlsb")
 MOST_TABLES = 20  # documents whose rows one question may read
+TITLE_WITHIN = 500  # characters from the beginning
 MOST_WORD_DOCUMENTS = 2000  # documents whose text one question may look through
 
 
@@ -27,6 +28,16 @@ def ready_documents(session: Session, access: AccessFilter) -> list[Document]:
     if access.document_ids is not None:
         statement = statement.where(Document.id.in_(access.document_ids))
     return list(session.scalars(statement.order_by(Document.id)))
+
+
+def titles_of(session: Session, documents: Sequence[Document]) -> dict[int, str]:
+    """The first heading of each document that has one at its beginning."""
+    versions = select(DocumentVersion.document_id, DocumentVersion.outline).where(
+        DocumentVersion.document_id.in_([document.id for document in documents]),
+        DocumentVersion.state == "current",
+    )
+    first = {id_: outline["headings"][:1] for id_, outline in session.execute(versions) if outline}
+    return {id_: found[0][1] for id_, found in first.items() if found and found[0][2] <= TITLE_WITHIN}
 
 
 def count_passages(session: Session, documents: Sequence[Document]) -> int:

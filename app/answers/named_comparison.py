@@ -1,35 +1,19 @@
 """Which documents a comparison names, and about what it compares them. Pure and conservative.
 
-A name is a few words that all stand in the name of one file; a comparison is only taken for one of documents
-when every part of it names another file.
+A name is a few words that all stand in the name of one file, or in its title; a comparison is only taken for
+one of documents when every part of it names another file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from app.answers.comparison_forms import comparisons
 from app.answers.words import content_words, number_forms
 
-_ASKING = r"^\s*(?:(?:please|can\s+you|could\s+you|would\s+you)\s+)*"
-_ABOUT = (
-    r"(?:on|about|regarding|concerning|as\s+to|in\s+terms\s+of|when\s+it\s+comes\s+to|with\s+respect\s+to)"
-)
-_END = rf"(?:\s+{_ABOUT}\s+(?P<topic>.+?))?\s*[?.!]*\s*$"
-_FORMS = tuple(
-    re.compile(pattern + _END, re.IGNORECASE)
-    for pattern in (
-        rf"{_ASKING}compare\s+(?P<names>.+?)",
-        r"^\s*(?:what\s+(?:is|are)\s+the|what's\s+the)\s+differences?\s+between\s+(?P<names>.+?)",
-        r"^\s*how\s+do(?:es)?\s+(?P<names>.+?)\s+(?:differ|compare)",
-        r"^\s*what\s+do\s+(?P<names>.+?)\s+say",
-    )
-)
-_BETWEEN = re.compile(
-    r"\s*(?:,|\band\b|\bwith\b|\bto\b|\bfrom\b|\bagainst\b|\bversus\b|\bvs\b\.?)\s*", re.IGNORECASE
-)
 _WORD_ENDS = re.compile(r"[_\-.\s]+")
 
 
@@ -41,18 +25,31 @@ class NamedComparison:
     topic: str | None  # None: on everything
 
 
-def named_comparison(question: str, file_names: Mapping[int, str]) -> NamedComparison | None:
-    """The documents, by id, that the question compares by name; None when it does not."""
-    for form in _FORMS:
-        if found := form.match(question):
-            parts = [part for part in _BETWEEN.split(found["names"]) if part.strip()]
-            ids = _resolved(parts, {id_: _words_of(name) for id_, name in file_names.items()})
-            if ids is not None and len(ids) > 1:
-                return NamedComparison(ids, found["topic"])
+Names = tuple[frozenset[str], ...]
+"""The words of each name of a document, the one that counts first in front."""
+
+
+def named_comparison(
+    question: str, file_names: Mapping[int, str], titles: Callable[[], Mapping[int, str]] = dict
+) -> NamedComparison | None:
+    """The documents, by id, that the question compares by file name or title; None when it does not.
+
+    `titles` is only asked where the question has the form of a comparison.
+    """
+    named: dict[int, Names] = {}
+    for names, topic in comparisons(question):
+        if not named:
+            titled = titles()
+            named = {
+                id_: (_words_of(name), _title_words(titled.get(id_, ""))) for id_, name in file_names.items()
+            }
+        ids = _resolved(names, named)
+        if ids is not None and len(ids) > 1:
+            return NamedComparison(ids, topic)
     return None
 
 
-def _resolved(parts: Sequence[str], words: Mapping[int, frozenset[str]]) -> tuple[int, ...] | None:
+def _resolved(parts: Sequence[str], words: Mapping[int, Names]) -> tuple[int, ...] | None:
     """A document for every part; the longest runs of parts first, for names that hold an "and" themselves."""
     if not parts:
         return ()
@@ -66,19 +63,26 @@ def _resolved(parts: Sequence[str], words: Mapping[int, frozenset[str]]) -> tupl
     return None
 
 
-def _document(name: str, words: Mapping[int, frozenset[str]]) -> int | None:
-    """The one document whose file name says all of it in the fewest words."""
+def _document(name: str, words: Mapping[int, Names]) -> int | None:
+    """The one document whose file name, or else whose title, says all of it in the fewest words."""
     asked = content_words(_WORD_ENDS.sub(" ", name))
-    fitting = [
-        (len(held), id_)
-        for id_, held in words.items()
-        if asked and all(not held.isdisjoint(number_forms(word)) for word in asked)
-    ]
-    shortest = [id_ for length, id_ in fitting if length == min(fitting)[0]]
-    return shortest[0] if len(shortest) == 1 else None
+    for kind in range(2):
+        fitting = [
+            (len(names[kind]), id_)
+            for id_, names in words.items()
+            if asked and all(not names[kind].isdisjoint(number_forms(word)) for word in asked)
+        ]
+        if fitting:
+            shortest = [id_ for length, id_ in fitting if length == min(fitting)[0]]
+            return shortest[0] if len(shortest) == 1 else None
+    return None
 
 
 def _words_of(file_name: str) -> frozenset[str]:
     """The words of a file name, its ending among them."""
     path = PurePath(file_name)
     return frozenset(content_words(_WORD_ENDS.sub(" ", f"{path.stem} {path.suffix}")))
+
+
+def _title_words(title: str) -> frozenset[str]:
+    return frozenset(content_words(_WORD_ENDS.sub(" ", title)))

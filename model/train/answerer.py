@@ -22,7 +22,6 @@ from torch.nn import functional as F
 
 from model.adapter_file import AnswererInfo, save_answerer
 from model.answerer import Answerer
-from model.attention import Implementation
 from model.decoder import Decoder
 from model.decoder_tokenizer import DecoderTokenizer
 from model.device import choose_device, choose_dtype, has_native_bfloat16
@@ -32,7 +31,8 @@ from model.prompt_template import PromptTemplate
 from model.registry import ANSWERER_FILE, GEMMA_PACKAGE, ModelCard, resolve_decoder
 from model.train.answers.card import write_answerer_card
 from model.train.answers.data import AnswerData, load_answers
-from model.train.answers.mix import PackMaker
+from model.train.answers.japanese import add_japanese
+from model.train.answers.mix import JAPANESE_SHARE, MAX_PACK_TOKENS, PackMaker
 from model.train.answers.packing import Pack, PackedPast, lay_out
 from model.train.answers.refusals import fit_bias, refusal_margins, refusal_rates
 from model.train.answers.rows import load_rows
@@ -50,10 +50,14 @@ class AnswererRecipe:
     minutes: float = 70.0  # of training, evaluation left out
     steps: int | None = None  # instead of minutes, for runs that must repeat exactly
     seed: int = 7
+    first_factors_seed: int = 7  # runs that share it end in nearly one subspace: they merge without loss
     rank: int = 32
     alpha: float = 64.0
     answers_a_step: int = 16  # packs are added until their questions are as many
-    row_packs: int = 1  # computed in one call: 1 on a CPU, more where calls are what costs
+    row_tokens: int = 1  # padded, of one call, at least a pack: more where calls are what costs
+    pack_tokens: int = MAX_PACK_TOKENS  # longest pack; ten passages want about 2,400
+    japanese_share: float = JAPANESE_SHARE  # of contexts
+    dropout: float = 0.05  # of what the adapters read
     peak_rate: float = 3e-4
     clip_norm: float = 1.0
     evaluate_every: float = 0.12  # of the budget
@@ -80,10 +84,15 @@ def packs_loss(decoder: Decoder, packs: Sequence[Pack]) -> tuple[Tensor, Tensor]
     return (losses * rows.weights).sum(), logits
 
 
-def in_rows(packs: Sequence[Pack], row_packs: int) -> list[list[Pack]]:
-    """The packs, longest first, `row_packs` at a time: neighbours in length share a call."""
-    ordered = sorted(packs, key=lambda pack: pack.tokens, reverse=True)
-    return [ordered[first : first + row_packs] for first in range(0, len(ordered), row_packs)]
+def in_rows(packs: Sequence[Pack], row_tokens: int) -> list[list[Pack]]:
+    """The packs, longest first, as many a call as fit into `row_tokens`: neighbours in length share one."""
+    rows: list[list[Pack]] = []
+    for pack in sorted(packs, key=lambda pack: pack.tokens, reverse=True):
+        if rows and (len(rows[-1]) + 1) * rows[-1][0].tokens <= row_tokens:
+            rows[-1].append(pack)
+        else:
+            rows.append([pack])
+    return rows
 
 
 class AnswererTrainer(Loop[list[Pack]]):
@@ -92,8 +101,8 @@ class AnswererTrainer(Loop[list[Pack]]):
     def __init__(
         self, decoder: Decoder, training: PackMaker, held_out: PackMaker, recipe: AnswererRecipe, work: Path
     ) -> None:
-        torch.manual_seed(recipe.seed)
-        add_lora(decoder, rank=recipe.rank, alpha=recipe.alpha)
+        torch.manual_seed(recipe.first_factors_seed)
+        add_lora(decoder, rank=recipe.rank, alpha=recipe.alpha, dropout=recipe.dropout)
         self.adapters = Adapters(lora_tensors(decoder))
         factors = list(self.adapters.parameters())
         optimizer = torch.optim.AdamW(
@@ -127,10 +136,12 @@ class AnswererTrainer(Loop[list[Pack]]):
             yield packs
 
     def update(self, batch: list[Pack]) -> tuple[float, int]:
-        """One step on the mean loss of the batch's answers, `row_packs` packs after another."""
+        """One step on the mean loss of the batch's answers, one call after another."""
+        torch.manual_seed(self.recipe.seed + self.progress.step)  # a resumed run drops what it would have
+        self.decoder.train()
         answers = sum(len(pack.branches) for pack in batch)
         total = torch.zeros((), device=self.device)
-        for packs in in_rows(batch, self.recipe.row_packs):
+        for packs in in_rows(batch, self.recipe.row_tokens):
             loss = packs_loss(self.decoder, packs)[0] / answers
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
@@ -142,7 +153,8 @@ class AnswererTrainer(Loop[list[Pack]]):
     @torch.no_grad()
     def quality(self) -> float:
         """The negative loss of the monitored development packs."""
-        packs = in_rows(self.monitor, self.recipe.row_packs)
+        self.decoder.eval()
+        packs = in_rows(self.monitor, self.recipe.row_tokens)
         total = sum(packs_loss(self.decoder, each)[0].item() for each in packs)
         loss = total / sum(len(pack.branches) for pack in self.monitor)
         log.info("step %d  development loss %.4f", self.progress.step, loss)
@@ -151,7 +163,12 @@ class AnswererTrainer(Loop[list[Pack]]):
 
 def _load(data: Path, split: Split) -> AnswerData:
     """A folder with the recipe's files, or a file of a user's own questions."""
-    return load_answers(data, split) if data.is_dir() else load_rows(data, split)
+    if not data.is_dir():
+        return load_rows(data, split)
+    loaded = load_answers(data, split)
+    if split == "train":
+        add_japanese(loaded, data)
+    return loaded
 
 
 def load_base(name: str, models_folder: Path) -> tuple[ModelCard, Decoder, DecoderTokenizer]:
@@ -159,18 +176,32 @@ def load_base(name: str, models_folder: Path) -> tuple[ModelCard, Decoder, Decod
     card = resolve_decoder(name, models_folder)
     device = choose_device("auto")
     dtype = choose_dtype("bfloat16" if has_native_bfloat16(device) else "float32", device)
-    implementation: Implementation = "dense" if device.type == "cpu" else "sdpa"
-    decoder, tokenizer = load_decoder(card, dtype=dtype, device=device, implementation=implementation)
+    # Under these masks torch's fused kernels are slower than two products, on either device.
+    decoder, tokenizer = load_decoder(card, dtype=dtype, device=device, implementation="dense")
     return card, decoder, tokenizer
 
 
-def pack_maker(data: AnswerData, tokenizer: DecoderTokenizer, template: PromptTemplate) -> PackMaker:
+def pack_maker(
+    data: AnswerData,
+    tokenizer: DecoderTokenizer,
+    template: PromptTemplate,
+    recipe: AnswererRecipe | None = None,
+) -> PackMaker:
     """Packs of one split in the decoder's tokens."""
+    recipe = recipe or AnswererRecipe()
 
     def encode(text: str) -> list[int]:
         return tokenizer.encode(text, begin=False)
 
-    return PackMaker(data, template, encode, tokenizer.special.begin, min(tokenizer.special.end))
+    return PackMaker(
+        data,
+        template,
+        encode,
+        tokenizer.special.begin,
+        min(tokenizer.special.end),
+        max_tokens=recipe.pack_tokens,
+        japanese_share=recipe.japanese_share,
+    )
 
 
 def train(
@@ -194,7 +225,7 @@ def train(
     work.mkdir(parents=True, exist_ok=True)
     card, decoder, tokenizer = load_base(decoder_name, models_folder)
     template = PromptTemplate()
-    makers = {split: pack_maker(each, tokenizer, template) for split, each in splits.items()}
+    makers = {split: pack_maker(each, tokenizer, template, recipe) for split, each in splits.items()}
     trainer = AnswererTrainer(decoder, makers["train"], makers["dev"], recipe, work)
     start = None if base is None else Answerer.load(base, card).tensors
     if start is not None:

@@ -297,6 +297,47 @@ def test_what_names_no_two_documents_is_another_question(question: str) -> None:
     assert named_comparison(question, NAMES) is None
 
 
+TITLED = {1: "a1.pdf", 2: "scan-0042.pdf", 3: "notes.md"}
+
+
+@pytest.mark.parametrize(
+    ("question", "ids", "about"),
+    [
+        ("Compare the staff handbook and the lease contract on notice periods", (1, 2), "notice periods"),
+        ("Vergleiche das Handbook mit dem Lease Contract hinsichtlich der Kündigung", (1, 2), "Kündigung"),
+        ("Worin unterscheiden sich die Notes und der Lease bei den Fristen?", (3, 2), "Fristen"),
+        ("Was ist der Unterschied zwischen Handbook und Lease?", (1, 2), None),
+        ("Compare le handbook et le lease sur les préavis", (1, 2), "préavis"),
+        ("Quelles sont les différences entre le lease et les notes ?", (2, 3), None),
+        ("¿Cuál es la diferencia entre el handbook y el lease sobre los plazos?", (1, 2), "plazos"),
+    ],
+)
+def test_documents_are_named_by_title_and_in_other_languages(
+    question: str, ids: tuple[int, ...], about: str | None
+) -> None:
+    titles = {1: "Staff handbook", 2: "Lease contract of 2019"}
+    assert named_comparison(question, TITLED, lambda: titles) == NamedComparison(ids, about)
+
+
+def test_a_file_name_counts_before_a_title_and_two_titles_alike_name_nothing() -> None:
+    question = "Compare the handbook and the notes"
+    titles = {1: "Handbook", 2: "Handbook"}
+    assert named_comparison(question, {**TITLED, 4: "handbook.pdf"}, lambda: titles) == NamedComparison(
+        (4, 3), None
+    )
+    assert named_comparison(question, TITLED, lambda: titles) is None
+
+
+def test_a_comparison_by_title_is_answered_over_http(client: TestClient) -> None:
+    office = (
+        "# Staff handbook\n\nParental leave lasts 26 weeks at full pay. Ask your team lead early enough.\n"
+    )
+    shop = "# Rules of the shop\n\nThe canteen opens at eleven. Parental leave is unpaid in the shop.\n"
+    upload(client, {"a1.md": office, "b2.md": shop, "ferry.md": FERRY})
+    answer = ask(client, "Compare the staff handbook and the rules of the shop on parental leave")
+    assert [line.split(":")[0] for line in answer["answer"].split("\n")] == ["• a1.md", "• b2.md"]
+
+
 LEAVE = "# Leave\n\nParental leave lasts 26 weeks at full pay. Ask your team lead early enough.\n"
 SHOP = "# Shop\n\nThe canteen opens at eleven in the morning. Parental leave is unpaid in the shop.\n"
 

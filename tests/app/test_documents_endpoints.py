@@ -314,6 +314,7 @@ class TestOtherOwners:
             ("GET", "/file"),
             ("GET", "/pages/1"),
             ("GET", "/pages/1/image"),
+            ("GET", "/passages"),
         ]:
             assert client.request(method, path + suffix).status_code == 404, suffix
         assert client.get(f"/v1/jobs/{foreign['job']}").status_code == 404

@@ -193,3 +193,12 @@ def test_the_paged_kernel_where_it_cannot_run_is_a_clear_error(tmp_path: Path, d
     ) as raised:
         app.wiring._generator(settings)
     assert "CUDA" in str(raised.value)
+
+
+def test_replayed_steps_are_part_of_what_answers_depend_on(tmp_path: Path, decoder_folder: Path) -> None:
+    settings = settings_for(tmp_path, decoder_folder, "none")
+    generator = app.wiring._generator(settings)
+    assert generator.runner.graphs is None  # off the GPU
+    assert "steps" not in app.wiring._arithmetic(settings, generator)
+    generator.runner.use_graphs(lambda run: run)
+    assert app.wiring._arithmetic(settings, generator)["steps"] == "graphs"

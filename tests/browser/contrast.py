@@ -31,7 +31,11 @@ MEASURE = """
     for (let each = element; each; each = each.parentElement || each.getRootNode().host) found.push(each);
     return found;
   };
-  const background = (chain) => chain.reduceRight(
+  const isBehind = (element, box) => {  // a slider's knob has its number beside it
+    const { width, height } = element.getBoundingClientRect();
+    return width >= box.width || height >= box.height;
+  };
+  const background = (chain, box) => chain.filter((each) => isBehind(each, box)).reduceRight(
     (below, each) => over(rgba(getComputedStyle(each).backgroundColor), below), [255, 255, 255]);
   const results = [];
   const visit = (root) => {
@@ -51,8 +55,9 @@ MEASURE = """
         continue;
       if (styles[0].fontFamily.includes("Material Symbols")) continue;  // signs, not words
       if (chain.some((each) => each.disabled || each.getAttribute("aria-disabled") === "true")) continue;
-      const behind = background(chain);
+      const behind = background(chain, box);
       const opacity = styles.reduce((all, s) => all * Number(s.opacity), 1);
+      if (!opacity) continue;  // not painted: a slider shows its ends only under the pointer
       const text = rgba(styles[0].color);
       const front = over([...text.slice(0, 3), text[3] * opacity], behind);
       const [high, low] = [luminance(front), luminance(behind)].sort((a, b) => b - a);

@@ -76,6 +76,13 @@ def documents(page: Page, _api: str, ui: str) -> None:
     page.get_by_text("Ready").first.wait_for()
 
 
+def passages(page: Page, _api: str, ui: str) -> None:
+    """A document as search sees it."""
+    page.goto(f"{ui}/documents")
+    page.get_by_role("button", name="Passages").first.click()
+    page.get_by_role("dialog").get_by_text("Passage 1").wait_for()
+
+
 def inspector(page: Page, api: str, ui: str) -> None:
     """How the answer came about."""
     newest = httpx.get(f"{api}/v1/conversations", trust_env=False).json()["items"][0]["id"]
@@ -109,6 +116,7 @@ def evals(page: Page, api: str, ui: str) -> None:
 PAGES: dict[str, Callable[[Page, str, str], None]] = {
     "cited-answer": chat,
     "documents": documents,
+    "passages": passages,
     "inspector": inspector,
     "search-lab": search,
     "evals": evals,

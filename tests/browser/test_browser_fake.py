@@ -71,6 +71,12 @@ def test_from_upload_to_the_cited_passage(page: Page, ui_url: str, tmp_path: Pat
     expect(window.get_by_text("Not supported by this passage").first).to_be_visible()
 
 
+def test_without_documents_the_way_to_add_some_is_one_click(page: Page, ui_url: str) -> None:
+    page.goto(ui_url)
+    page.get_by_role("link", name="Add documents").click()
+    expect(page.get_by_role("heading", name="Documents")).to_be_visible()
+
+
 def test_a_refusal_explains_itself_and_the_conversation_survives_a_reload(page: Page, ui_url: str) -> None:
     page.goto(ui_url)
     ask(page, "What is the weather?")
@@ -141,6 +147,53 @@ def test_an_answer_that_was_left_is_heard_to_its_end(page: Page, ui_url: str, st
     state.turn(1).update(canned_answer("leave", 1, 1, 99))
 
     expect(footnote(page, HANDBOOK.name, 2)).to_be_visible()
+
+
+def test_nothing_of_before_stands_below_an_answer_that_is_being_written(
+    page: Page, ui_url: str, state: FakeState
+) -> None:
+    page.goto(ui_url)
+    expect(page.get_by_text("There are no documents yet")).to_be_visible()
+    ask(page, "slow leave")
+    expect(page.get_by_text("Found 3 passages")).to_be_visible()
+    expect(page.get_by_text("There are no documents yet")).to_have_count(0)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped before its end")).to_be_visible()
+
+    ask(page, "weather")
+    expect_refusal(page)
+    state.resume.clear()  # the stop let every slow answer go
+    page.get_by_role("button", name="Ask again").first.click()
+    expect(page.get_by_text("Found 3 passages")).to_be_visible()
+    expect(page.get_by_role("heading", name="Your documents don't say")).to_have_count(0)
+    page.get_by_role("button", name="Stop").click()
+
+
+def test_a_failed_answer_has_nothing_to_stop_and_can_be_asked_again(page: Page, ui_url: str) -> None:
+    page.goto(ui_url)
+    ask(page, "fail leave")
+    expect(page.get_by_text("Too many questions are waiting.")).to_be_visible()
+    expect(page.get_by_role("button", name="Ask again")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+
+
+def test_an_answer_that_could_not_be_heard_to_its_end_is_looked_for_again(page: Page, ui_url: str) -> None:
+    page.goto(ui_url)
+    ask(page, "lost leave")
+    expect(page.get_by_text("does not answer")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+    page.get_by_role("button", name="Look again").click()
+    expect(footnote(page, HANDBOOK.name, 2)).to_be_visible()
+
+
+def test_a_new_answer_is_shown_from_its_beginning(page: Page, ui_url: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 700})
+    page.goto(ui_url)
+    ask(page, "leave")
+    expect(page.get_by_role("button", name="Ask again")).to_be_attached()
+    ask(page, "leave, again")
+    expect(page.get_by_role("button", name="Ask again")).to_have_count(2)
+    expect(page.get_by_text("leave, again", exact=True)).to_be_in_viewport()
 
 
 def test_a_question_is_asked_edited_and_rated_by_keyboard_alone(
@@ -238,3 +291,65 @@ def test_the_search_lab_says_why_and_opens_the_page_and_settings_keep_a_threshol
     page.get_by_role("button", name="Use it").click()
     expect(page.get_by_role("button", name="Default (0.5)")).to_be_visible()
     assert state.gates == {1: (0.25, 0.51)}
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+def test_replay_and_weighing_show_how_far_they_are_and_can_be_stopped(
+    page: Page, ui_url: str, state: FakeState, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(ui_url)
+    ask(page, "leave")
+    page.get_by_role("link", name="Inspect", exact=True).click()
+    expect(page.get_by_role("heading", name="Replay")).to_be_visible()
+    state.inspection_held = True
+    page.get_by_role("button", name="Replay this answer").click()
+    bar = page.get_by_role("progressbar")
+    expect(page.get_by_text(re.compile(r"Writing again: token 12 of 30, \d s"))).to_be_visible()
+    expect(bar).to_have_attribute("aria-valuenow", "40")
+    expect(page.get_by_text(re.compile(r"token 12 of 30, 1 s"))).to_be_visible()  # the clock goes on
+    expect_contrast(page)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped. Nothing was changed.")).to_be_visible()
+    expect(bar).to_have_count(0)
+
+    page.get_by_role("button", name="Weigh the passages").click()
+    expect(page.get_by_text("Reading the prompt without passage 2 of 2")).to_be_visible()
+    state.inspection_held = False
+    expect(page.get_by_text("+1.20")).to_be_visible()
+    expect(bar).to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+    page.get_by_role("link", name="Open the conversation").click()
+    expect(page.get_by_role("button", name="Ask again")).to_be_visible()
+
+
+PHONE = {
+    "documents": "cross-reference table cannot be read",
+    "evals": "95% bootstrap intervals",
+    "settings": "answered all the same",
+    "inspector": "Choose an answer",
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("address", PHONE)
+def test_every_page_fits_a_phone_with_what_it_shows(
+    page: Page, ui_url: str, state: FakeState, address: str, scheme: str
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 390, "height": 844})
+    state.add_document("damaged-and-with-a-very-long-name-that-does-not-fit-on-one-line-2026.pdf", 4, 1)
+    state.documents[1]["step"] = 3
+    page.goto(f"{ui_url}/{address}")
+    expect(page.get_by_text(PHONE[address]).first).to_be_visible()
+    expect_contrast(page)
+    if address == "evals":
+        for tab, shown in (("Compare", "may be chance, p 0.21"), ("Sets", "Answer: 28 days")):
+            page.get_by_role("tab", name=tab).click()
+            expect(page.get_by_text(shown).first).to_be_visible()
+            expect_contrast(page)
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    wide = "(table) => table.getBoundingClientRect().right > innerWidth"
+    assert not any(table.evaluate(wide) for table in page.locator("table:not(.wide)").all())

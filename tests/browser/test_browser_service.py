@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from app.db import create_engine, migrate
 from app.documents.blobs import BlobStore
 from app.jobs.worker import run_worker
 from app.main import create_app
-from app.services import assemble_services
+from app.services import GenerateOptions, assemble_services
 from app.settings import Settings, load_settings
 from tests.browser.conftest import ROOT, StartUi
 from tests.browser.contrast import expect_contrast
@@ -34,10 +34,31 @@ pytestmark = pytest.mark.browser
 HANDBOOK = ROOT / "samples" / "files" / "employee-handbook.pdf"
 
 
+class Held(EchoGenerator):
+    """Writes at once, but after its first word waits to be let go where the question says "slowly"."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = threading.Event()
+
+    def generate(
+        self, segments: tuple[str, ...], options: GenerateOptions, cancelled: Callable[[], bool]
+    ) -> Iterator[str]:
+        for piece in super().generate(segments, options, cancelled):
+            yield piece
+            while "slowly" in segments[-1] and not self.let_go.is_set() and not cancelled():
+                self.let_go.wait(0.02)
+
+
 @pytest.fixture
-def ui_url(tmp_path: Path, start_ui: StartUi) -> Iterator[str]:
+def generator() -> Held:
+    return Held()
+
+
+@pytest.fixture
+def ui_url(tmp_path: Path, start_ui: StartUi, generator: Held) -> Iterator[str]:
     settings = load_settings({}, data_dir=tmp_path / "data", poll_interval_s=0.05, evidence_threshold=0.6)
-    models = fake_models(EchoGenerator())
+    models = fake_models(generator)
     app = create_app(settings, lambda each: assemble_services(each, models))
     stop = threading.Event()
     with serve(app) as api_url, start_ui(api_url) as url:
@@ -71,6 +92,56 @@ def test_an_uploaded_pdf_is_asked_and_its_page_opened_then_deleted(page: Page, u
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Delete it").click()
     expect(page.get_by_text("This collection is empty")).to_be_visible()
+
+
+def test_an_answer_is_heard_again_after_a_reload_and_a_stopped_one_is_asked_again(
+    page: Page, ui_url: str, generator: Held
+) -> None:
+    upload_until_ready(page, ui_url, HANDBOOK, r"6 pages · \d+ passages")
+    page.get_by_role("link", name="Ask").click()
+    question = "Who slowly alerts the harbour rescue when a crew is 45 minutes overdue?"
+    writing = page.locator(".st-key-writing")
+    ask(page, question)
+    expect(writing).to_contain_text("Lumenfjord")
+    page.reload()
+    expect(writing).to_contain_text("Lumenfjord")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped before its end")).to_be_visible()
+
+    page.get_by_role("button", name="Ask again").click()
+    expect(writing).to_contain_text("Lumenfjord")
+    page.get_by_role("link", name="Documents").click()
+    expect(page.get_by_role("heading", name="Documents")).to_be_visible()
+    page.get_by_role("link", name="Ask").click()
+    expect(writing).to_contain_text("Lumenfjord")
+    generator.let_go.set()
+    expect(footnote(page, HANDBOOK.name, 4)).to_be_visible()
+    expect(page.get_by_text("Stopped before its end")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+def test_the_passages_of_a_document_stand_beside_their_page(page: Page, ui_url: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    upload_until_ready(page, ui_url, HANDBOOK, r"6 pages · \d+ passages")
+    page.get_by_role("button", name="Passages").click()
+    window = page.get_by_role("dialog")
+    expect(window.get_by_text("Passage 1 ·")).to_be_visible()
+    expect_page_picture(page, 1)
+
+    marked = window.locator("[class*=st-key-marked-] .passage")
+    first = marked.inner_text()
+    window.get_by_role("button", name="Show on the page").click()
+    expect(marked).not_to_have_text(first)
+    window.get_by_label("Page of 6").fill("4")
+    page.keyboard.press("Enter")
+    expect(window.get_by_text("4. Safety in the workshop and on the water").first).to_be_visible()
+    expect_page_picture(page, 4)
+    expect_contrast(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.keyboard.press("Escape")
+    expect(window).to_be_hidden()
+    page.reload()
+    expect(window).to_be_hidden()
 
 
 def test_an_answer_is_inspected_replayed_and_its_passages_weighed(page: Page, ui_url: str) -> None:
@@ -115,7 +186,8 @@ def test_a_set_is_written_run_twice_and_compared(page: Page, ui_url: str) -> Non
     page.reload()  # what was measured is there when one comes back
     expect(page.get_by_text("95% bootstrap intervals")).to_be_visible()
     page.get_by_text("Question by question").click()
-    expect(page.get_by_text(re.compile("false refusals|f1")).last).to_be_visible()
+    runs = page.get_by_role("tabpanel", name="Runs")
+    expect(runs.get_by_text(re.compile("false refusals|f1")).last).to_be_visible()
     expect_contrast(page)
     page.get_by_role("tab", name="Compare").click()
     expect(page.get_by_text("1 question in both runs")).to_be_visible()

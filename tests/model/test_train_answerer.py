@@ -30,6 +30,7 @@ from model.train.answers.data import (
 )
 from model.train.answers.follow_ups import follow_ups, names
 from model.train.answers.invented import invented_passage
+from model.train.answers.japanese import FILE
 from model.train.answers.mix import MAX_PACK_TOKENS, PackMaker, best_answer
 from model.train.answers.noise import dirty, planted, restyled
 from model.train.answers.refusals import RefusalMargins, fit_bias, refusal_rates
@@ -101,6 +102,7 @@ def write_data(folder: Path) -> Path:
         "contexts": [{"n": 3, "text": "Rain falls."}, {"n": 5, "text": "Wind blows."}],
     }
     write_rows(folder / "cited_expertqa.jsonl.gz", [cited])
+    write_rows(folder / FILE, [])
     return folder
 
 

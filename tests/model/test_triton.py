@@ -117,10 +117,12 @@ def run_decode(*tensors, **options):
     return triton_decode.decode_paged(*tensors, scale=SCALE, **options)
 
 
-def run_greedy(decoder, device="cpu", *, paged):
+def run_greedy(decoder, device="cpu", *, paged, graphed=False):
     """Tokens of three sequences: one alone, then all together, with drafts that are forgotten again."""
     runner = DecoderRunner(decoder.to(device), 12 * BLOCK_TOKENS)
     runner.reads_paged = paged
+    if graphed:
+        runner.use_graphs(None if device == "cuda" else lambda run: run)
     lengths = (2 * BLOCK_TOKENS - 3, 5, BLOCK_TOKENS)
     started = [runner.prefill([(7 * at + n) % 60 for at in range(n)], lambda: False) for n in lengths]
     sequences = [sequence for sequence, _ in started]
@@ -281,6 +283,7 @@ def test_decode_reads_the_storage_of_the_cache(interpret):
 def test_a_decoder_writes_the_same_by_the_kernel_as_by_gathered_blocks(interpret):
     gathered = run_greedy(tiny_decoder(), paged=False)
     assert interpret(run_greedy, tiny_decoder(), paged=True) == gathered
+    assert interpret(run_greedy, tiny_decoder(), paged=True, graphed=True) == gathered
     assert len({token for text in gathered for token in text}) > 5
 
 

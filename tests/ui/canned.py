@@ -78,7 +78,7 @@ def canned_answer(question: str, message_id: int, conversation_id: int, document
             "sources": sources[2:], "also_retrieved": sources[:2],
             "citations": [citation(HOSTILE, HOSTILE, 3, HOSTILE, 6, document_id)],
         }  # fmt: skip
-    if any(word in question for word in ("leave", "days", "slow", "fail")):
+    if any(word in question for word in ("leave", "days", "slow", "fail", "lost")):
         return base | leave_answer(sources, document_id)
     refusal = {
         "reason": "weak_evidence", "best_score": 0.31, "threshold": 0.5,

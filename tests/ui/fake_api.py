@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from tests.ui.canned import HANDBOOK_TEXT, marked_page
 from tests.ui.fake_chat import Strict, add_questions
 from tests.ui.fake_evals import add_evals
+from tests.ui.fake_inspector import add_inspector
 from tests.ui.fake_overview import add_overview
 from tests.ui.fake_state import CANCELLED, STEPS, FakeState, refused
 
@@ -57,6 +58,7 @@ def create_fake(state: FakeState) -> FastAPI:
     add_questions(app, state)
     add_overview(app, state)
     add_evals(app, state)
+    add_inspector(app, state)
     return app
 
 

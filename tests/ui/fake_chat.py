@@ -126,7 +126,11 @@ def add_answers(app: FastAPI, state: FakeState) -> None:
             answer["replaces_message_id"] = body.replaces_message_id
             turns[:] = [turn for turn in turns if turn["message_id"] < body.replaces_message_id]
         turns.append({**answer, "state": "pending", "answer": None, "citations": [], "refusal": None})
-        return StreamingResponse(stream(state, turns, answer), media_type="text/event-stream")
+        # a "lost" answer breaks off: more was promised than is sent
+        headers = {"content-length": "100000"} if "lost" in body.question else None
+        return StreamingResponse(
+            stream(state, turns, answer), headers=headers, media_type="text/event-stream"
+        )
 
     @app.get("/v1/messages/{message_id}/events")
     def listen(message_id: int) -> Any:
@@ -253,8 +257,11 @@ def stream(state: FakeState, turns: list[dict[str, Any]], answer: dict[str, Any]
     evidence = {"best": 0.9, "threshold": 0.5, "enough": answer["state"] == "answered"}
     yield event("sources", {"sources": found(answer), "evidence": evidence})
     if "fail" in answer["question"]:
-        turns[-1] = answer | {"state": "failed", "answer": None, "citations": []}
+        turns[-1] = answer | {"state": "failed", "answer": None, "citations": [], "error": OVERLOADED}
         yield event("error", OVERLOADED)
+        return
+    if "lost" in answer["question"]:
+        turns[-1] = answer
         return
     for word in (answer["answer"] or "").split(" "):
         yield event("token", {"text": word + " "})

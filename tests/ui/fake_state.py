@@ -72,6 +72,8 @@ class FakeState:
     passwords: dict[int, str] = field(default_factory=dict)  # given with a retry, by document
     cancelled: set[int] = field(default_factory=set)
     resume: threading.Event = field(default_factory=threading.Event)  # lets a "slow" answer go on
+    inspection_held: bool = False  # a replay and a weighing wait half-way
+    inspection_stopped: bool = False
     requests: list[tuple[str, str]] = field(default_factory=list)
     next_id: int = 0
 

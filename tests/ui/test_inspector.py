@@ -15,7 +15,7 @@ from app.settings import Settings
 from tests.app.asking import upload
 from tests.fakes import EchoGenerator
 from tests.ui.serving import serve
-from tests.ui.test_pages import shown
+from tests.ui.test_pages import html_of, shown
 from ui.diagrams import bars, prompt_bar, table, waterfall
 from ui.inspecting import headline
 from ui.traces import InspectionProgress, PromptPart, Stage
@@ -56,10 +56,6 @@ def open_inspector(
 
         yield open_
     st.cache_resource.clear()
-
-
-def html_of(app: AppTest) -> str:
-    return "\n".join(str(each.proto.body) for each in app.get("html"))
 
 
 def test_an_answer_is_shown_with_its_prompt_candidates_and_models(open_inspector):

@@ -39,6 +39,11 @@ def shown(app: AppTest) -> str:
     return "\n".join(str(each.value) for kind in kinds for each in kind).replace("\\", "")
 
 
+def html_of(app: AppTest) -> str:
+    """The diagrams and tables of the page."""
+    return "\n".join(str(each.proto.body) for each in app.get("html"))
+
+
 def test_a_service_that_is_down_is_shown_with_the_next_step(monkeypatch):
     monkeypatch.setenv("FOOTNOTE_API_URL", "http://127.0.0.1:9")
     app = AppTest.from_file(APP, default_timeout=20).run()

@@ -11,6 +11,7 @@ from ui.asking import Asking
 from ui.client import ApiError, Client
 from ui.configuration import chosen_configuration, configuration_choice
 from ui.conversation_menu import conversation_list
+from ui.links import link
 from ui.live import answer_live, pending_answer
 from ui.passage import open_citation
 from ui.schemas import Answer, AskEvent
@@ -112,12 +113,13 @@ def show_turn(client: Client, message: Answer, later: int) -> None:
     if st.session_state.get(EDITING) == message.message_id:
         edit_question(message, later)
         return
-    with st.container(key=f"asked-{message.message_id}"):
+    asked_key = f"asked-{message.message_id}"
+    with st.container(key=asked_key):
         question_bubble(message.question)
         question_actions(message)
     with st.chat_message("assistant", avatar=FOOTNOTE):
         understood(message)
-        opened = show_answer(message, key=str(message.message_id))
+        opened = show_answer(message, key=str(message.message_id), reveal="" if later else asked_key)
         with failures_shown():
             answer_actions(client, message)
     if opened is not None:
@@ -174,3 +176,4 @@ def welcome(client: Client) -> None:
         st.info("Your documents are not ready yet. The Documents page shows how far they are.")
     else:
         st.info("There are no documents yet. Add some on the Documents page, then ask.")
+        link("documents", "Add documents", ":material/upload_file:")

@@ -9,6 +9,7 @@ import streamlit as st
 
 from ui.client import ApiError, Client
 from ui.document_card import show_document
+from ui.document_passages import show_passages
 from ui.known_files import show_choices, without_known
 from ui.schemas import Collection, DocumentList, Upload
 from ui.service import get_client
@@ -20,6 +21,10 @@ REFRESH_S = 1.0
 PAGE_SIZE = 25
 STATUSES = {"Ready": "ready", "Being read": "processing", "Waiting": "queued", "Failed": "failed"}
 
+FORMATS = (
+    "PDF, Word, PowerPoint, Excel, OpenDocument, HTML, Markdown, CSV, JSON, text, code, EPUB, e-mail, and "
+    "ZIP files of these."
+)
 ALWAYS_THERE = "Default"  # the service refuses to delete it
 
 # Session keys
@@ -41,11 +46,12 @@ def page() -> None:
         st.rerun()
     show_outcomes()
     show_choices(client, st.session_state.setdefault(OUTCOMES, []))
-    status = status_filter()
+    status = status_filter() if collection.document_count else None
     active = is_active(load(client, collection, status))
     # Polling ends by itself: the list reruns the page once nothing is being read any more.
     listing = st.fragment(run_every=REFRESH_S if active else None)(document_list)
     listing(client, collection, status, active)
+    show_passages(client)
 
 
 def choose_collection(client: Client) -> Collection:
@@ -100,8 +106,7 @@ def upload_area(client: Client, collection: Collection) -> None:
         f"Drop files here to add them to {escape_markdown(collection.name)}",
         accept_multiple_files=True,
         key=f"upload-{number}",
-        help="PDF, Word, PowerPoint, Excel, OpenDocument, HTML, Markdown, CSV, JSON, text, code, EPUB, "
-        "e-mail, and ZIP files of these",
+        help=FORMATS,
     )
     if not files:
         return
@@ -165,7 +170,13 @@ def document_list(client: Client, collection: Collection, status: str | None, po
 
 def empty_list(status: str | None) -> None:
     """Nothing to list."""
-    st.caption("No document has this status." if status else "This collection is empty. Drop files above.")
+    if status:
+        st.caption("No document has this status.")
+        return
+    with st.container(border=True):
+        st.markdown("#### This collection is empty")
+        st.markdown("Drop files above, many at once if you like: each is read by itself, while you go on.")
+        st.caption(FORMATS)
 
 
 def load(client: Client, collection: Collection, status: str | None) -> DocumentList:

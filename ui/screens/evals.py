@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ui.client import Client
+from ui.diagrams import STYLE
 from ui.eval_compare import compare
 from ui.eval_runs import KINDS, progress, show_run, title
 from ui.eval_schemas import EvalRun, EvalSet
@@ -20,6 +21,7 @@ STARTED = ("answers", "retrieval", "positions", "noise")  # kinds that are start
 
 def page() -> None:
     """Runs first, for they are what one comes back for; then the sets."""
+    st.html(STYLE)
     st.title("Evals")
     client = get_client()
     runs_tab, compare_tab, sets_tab = st.tabs(["Runs", "Compare", "Sets"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from ui.client import ApiError, Client
 from ui.diagrams import STYLE, bars, prompt_bar, table, waterfall
 from ui.inspecting import say_stopped, watched
+from ui.links import link
 from ui.service import get_client
 from ui.text import counted, escape_markdown, place, shortened
 from ui.traces import Candidate, Influence, ReplayResult, Run, Trace
@@ -16,6 +17,14 @@ from ui.views import failures_shown, passage, show_failure
 
 MESSAGE = "message"  # query parameter
 LATEST = 12
+Work = Callable[[], None]
+ICONS = {
+    "answered": ":material/format_quote:",
+    "refused": ":material/block:",
+    "failed": ":material/error:",
+    "cancelled": ":material/stop_circle:",
+    "pending": ":material/hourglass_top:",
+}
 CACHES = {
     "passage_hits": "passages taken from the store",
     "passage_disk_hits": "passages taken from the disk",
@@ -50,9 +59,9 @@ def choose(client: Client) -> None:
     if not answers:
         st.info("Nothing has been asked yet. Ask on the Ask page, then come back.")
     for answer in answers:
-        label = f"{escape_markdown(shortened(answer.question, 80))}  · {answer.state}"
+        label = f"{escape_markdown(shortened(answer.question, 80))}  · :gray[{answer.state}]"
         key = f"inspect-{answer.message_id}"
-        if st.button(label, key=key, type="tertiary", width="stretch"):
+        if st.button(label, key=key, icon=ICONS.get(answer.state), width="stretch"):
             st.query_params[MESSAGE] = str(answer.message_id)
             st.rerun()
 
@@ -66,14 +75,17 @@ def show_trace(client: Client, trace: Trace) -> None:
     """Everything that was kept of one answer, what a person asks first at the top."""
     st.button("All answers", icon=":material/arrow_back:", type="tertiary", on_click=leave)
     summary(trace)
-    replay_section(client, trace)
+    replaying = replay_section(client, trace)
     time_section(trace)
     for number, run in enumerate(trace.runs, start=1):
         prompt_section(run, number, len(trace.runs))
     withheld_section(trace)
-    influence_section(client, trace)
+    weighing = influence_section(client, trace)
     candidate_section(trace.candidates)
     model_section(trace)
+    for work in (replaying, weighing):  # last: what is drawn after it would be faded until it ends
+        if work is not None:
+            work()
 
 
 def summary(trace: Trace) -> None:
@@ -86,22 +98,28 @@ def summary(trace: Trace) -> None:
         total = next((stage.ms for stage in trace.stages if stage.name == "total"), None)
         took = "" if total is None else f", {total / 1000:.2f} s in all"
         st.caption(f"Message {trace.message_id}: {trace.state}{took}")
-        st.markdown(f"[Open the conversation](/?conversation={trace.conversation_id})")
+        link("ask", "Open the conversation", ":material/forum:", conversation=str(trace.conversation_id))
 
 
-def replay_section(client: Client, trace: Trace) -> None:
-    """Writes the answer again on a click."""
+def replay_section(client: Client, trace: Trace) -> Work | None:
+    """Writes the answer again on a click: the work, to be done once the page stands."""
     st.subheader("Replay")
     if not trace.replayable:
         st.caption("The decoder wrote no token for this message, so there is nothing to write again.")
-        return
+        return None
     st.caption("Decodes the stored prompt again with the stored options and compares every token.")
-    if st.button("Replay this answer", icon=":material/replay:", key="replay", type="primary"):
-        with failures_shown():
+    pressed = st.button("Replay this answer", icon=":material/replay:", key="replay", type="primary")
+    place = st.container()
+    with place:
+        say_stopped("replay")
+
+    def work() -> None:
+        with place, failures_shown():
             result = watched(client, trace.message_id, "replay", client.replay)
             if result is not None:
                 show_replay(result)
-    say_stopped("replay")
+
+    return work if pressed else None
 
 
 def show_replay(result: ReplayResult) -> None:
@@ -155,21 +173,27 @@ def withheld_section(trace: Trace) -> None:
             passage(sentence)
 
 
-def influence_section(client: Client, trace: Trace) -> None:
+def influence_section(client: Client, trace: Trace) -> Work | None:
     """What each passage adds to the probability of the written words, on a click."""
     if not trace.replayable:
-        return
+        return None
     st.subheader("What the words leaned on")
     st.caption(
         "A hint and not a proof: how much less probable the written words are when one passage is left out "
         "(natural logarithm, mean a token). Two passages that say the same each seem to matter little."
     )
-    if st.button("Weigh the passages", icon=":material/balance:", key="weigh"):
-        with failures_shown():
+    pressed = st.button("Weigh the passages", icon=":material/balance:", key="weigh")
+    place = st.container()
+    with place:
+        say_stopped("weigh")
+
+    def work() -> None:
+        with place, failures_shown():
             found = watched(client, trace.message_id, "weigh", client.influence)
             if found is not None:
                 st.html(bars(influence_rows(found.influences, trace)))
-    say_stopped("weigh")
+
+    return work if pressed else None
 
 
 def influence_rows(found: Sequence[Influence], trace: Trace) -> list[tuple[str, float]]:

@@ -37,7 +37,7 @@ def page() -> None:
     if pressed:
         st.session_state.pop(FOUND, None)
         if question.strip():
-            with failures_shown():
+            with failures_shown(), st.spinner("Searching"):
                 st.session_state[FOUND] = (config, client.search(question, collection_ids, config))
         else:
             st.info("Type a question or a few words first.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui.diagrams import STYLE, table
 from ui.service import get_client
 from ui.service_schemas import ModelFacts, Overview
 from ui.text import counted, escape_markdown, file_size
@@ -31,6 +32,7 @@ STAGES = {
 
 def page() -> None:
     """Thresholds, models, speed, and every setting with its variable."""
+    st.html(STYLE)
     st.title("Settings")
     client = get_client()
     overview = client.overview()
@@ -64,13 +66,11 @@ def show_speed(overview: Overview) -> None:
         return
     answers = max(each.answers for each in overview.speed)
     st.caption(f"Of the last {counted(answers, 'answer')}.")
-    st.table(
-        {
-            "Step": [STAGES.get(each.stage, each.stage) for each in overview.speed],
-            "Median": [f"{each.median_ms:,.0f} ms" for each in overview.speed],
-            "95% within": [f"{each.p95_ms:,.0f} ms" for each in overview.speed],
-        }
-    )
+    rows = [
+        (STAGES.get(each.stage, each.stage), f"{each.median_ms:,.0f} ms", f"{each.p95_ms:,.0f} ms")
+        for each in overview.speed
+    ]
+    st.html(table(("step", "median", "95% within"), rows, numbers=frozenset({1, 2})))
 
 
 def show_settings(overview: Overview) -> None:
@@ -81,11 +81,7 @@ def show_settings(overview: Overview) -> None:
     if not found:
         st.caption("No setting is called or described so.")
         return
-    st.dataframe(
-        {
-            "Variable": [each.variable for each in found],
-            "Value": ["" if each.value is None else str(each.value) for each in found],
-            "Meaning": [each.description for each in found],
-        },
-        hide_index=True,
-    )
+    rows = [
+        (each.variable, "" if each.value is None else str(each.value), each.description) for each in found
+    ]
+    st.html(table(("variable", "value", "meaning"), rows))

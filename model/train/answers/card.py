@@ -26,7 +26,8 @@ prompt template, which the file carries.
 - Made by `{command}` in {minutes} minutes on {machine}: {steps} steps, {pairs} answers.
   With `--base` it is a mean of the adapter it went on from (its share is in `card.json`) and the end.
 - Questions: SQuAD 1.1 (13 articles), QED / Natural Questions, FairytaleQA, COVID-QA, SelQA (sentences),
-  PubMedQA (yes, no, maybe), ExpertQA (long cited answers), and passages about invented things made by rule.
+  JaQuAD (Japanese), PubMedQA (yes, no, maybe), ExpertQA (long cited answers), passages about invented things
+  made by rule, and yes and no asked by rule of the first two.
 - Contexts: 1 to 10 passages that retrieval confuses, the right one at any place or absent; each context
   under the causal or the block mask; some passages dirty, some with planted instructions.
 - Whole documents were held out for `dev` (stopping and calibration) and `test`; {near_duplicates_dropped}

@@ -29,6 +29,7 @@ FILES = (
     "qa_derived_unanswerable.jsonl.gz",
     "qa_pubmedqa_pqal.jsonl.gz",
     "cited_expertqa.jsonl.gz",
+    "qa_jaquad_ja.jsonl.gz",
 )
 SENTENCE_SETS = frozenset({"qa_selqa_sentences"})  # their answers are whole sentences
 

@@ -16,8 +16,10 @@ from model.prompt_template import PromptTemplate, under_headings
 from model.train.answers.data import AnswerData, Item, holds
 from model.train.answers.follow_ups import FollowUp, follow_ups
 from model.train.answers.invented import invented_passage
+from model.train.answers.japanese import SOURCE
 from model.train.answers.noise import dirty, planted, restyled
 from model.train.answers.packing import Branch, Pack
+from model.train.answers.yes_no import as_yes_or_no
 
 # How often each set starts a context; sentence sets and stories less, for users ask for facts.
 SET_WEIGHTS = {
@@ -28,10 +30,13 @@ SET_WEIGHTS = {
     "qa_selqa_sentences": 0.03,
     "qa_pubmedqa_pqal": 0.04,
 }
+JAPANESE_SHARE = 0.18  # of contexts of documents; they share no passage with the others
 TITLED_SETS = frozenset({"qa_qed_nq", "qa_squad1.1dev_13articles", "qa_fairytaleqa", "qa_selqa_sentences"})
+YES_NO_SETS = frozenset({"qa_qed_nq", "qa_squad1.1dev_13articles"})
+YES_NO_SHARE = 0.07  # of the answered questions of these sets: asked for yes or no, by rule
 TITLED_SHARE = 0.7  # of contexts: passages of these sets follow the title of their document
 KINDS = {"documents": 0.87, "invented": 0.08, "cited": 0.02, "follow_ups": 0.03}
-PASSAGE_COUNTS = {1: 0.10, 2: 0.10, 3: 0.15, 4: 0.15, 5: 0.25, 6: 0.08, 8: 0.09, 10: 0.08}
+PASSAGE_COUNTS = {1: 0.08, 2: 0.09, 3: 0.17, 4: 0.13, 5: 0.25, 6: 0.08, 8: 0.10, 10: 0.10}
 MAX_QUESTIONS = 10
 MAX_PER_PASSAGE = 3
 MAX_ABSENT_CHARACTERS = 80  # a longer answer may be there in other words, so it is never called absent
@@ -60,9 +65,20 @@ class PackMaker:
     """Endless packs of one split; deterministic given its random generator."""
 
     def __init__(
-        self, data: AnswerData, template: PromptTemplate, encode: Encode, begin: int | None, end: int
+        self,
+        data: AnswerData,
+        template: PromptTemplate,
+        encode: Encode,
+        begin: int | None,
+        end: int,
+        *,
+        max_tokens: int = MAX_PACK_TOKENS,
+        japanese_share: float = JAPANESE_SHARE,
     ) -> None:
-        """`encode` gives token ids without the begin token; `begin` and `end` are the control tokens."""
+        """`encode` gives token ids without the begin token; `begin` and `end` are the control tokens.
+
+        A pack that would be longer than `max_tokens` is left out: of ten passages most are, at the default.
+        """
         self._data = data
         self._template = template
         self._encode = encode
@@ -74,12 +90,18 @@ class PackMaker:
             name: [item for item in data.items if item.source == name]
             for name in dict.fromkeys(item.source for item in data.items)
         }
+        self._max_tokens = max_tokens
+        self._japanese_share = japanese_share if SOURCE in self._by_set else 0.0
+        self._others = [name for name in sorted(self._by_set) if name != SOURCE]
+        japanese = [index for index, chunk in enumerate(data.chunks) if chunk.source == SOURCE]
+        others = [index for index, chunk in enumerate(data.chunks) if chunk.source != SOURCE]
+        self._of_language = {True: japanese, False: others}
         self._answered = data.items_of_chunk()
         self._near = data.near_items_of_chunk()
         self._follow_ups: list[FollowUp] = follow_ups(data.items, data.chunks)
 
     def packs(self, chance: random.Random) -> Iterator[Pack]:
-        """Packs for ever; one that would be longer than MAX_PACK_TOKENS is left out."""
+        """Packs for ever; one that would be too long is left out."""
         makers = {
             "documents": self.documents,
             "invented": self.invented,
@@ -89,20 +111,29 @@ class PackMaker:
         while True:
             kind = chance.choices(list(KINDS), list(KINDS.values()))[0]
             pack = makers[kind](chance)
-            if pack is not None and pack.branches and pack.tokens <= MAX_PACK_TOKENS:
+            if pack is not None and pack.branches and pack.tokens <= self._max_tokens:
                 yield pack
 
     def documents(self, chance: random.Random) -> Pack:
         """A context of chunks around one question."""
-        names = sorted(self._by_set)
-        weights = [SET_WEIGHTS.get(name, 1.0) for name in names]
-        item = chance.choice(self._by_set[chance.choices(names, weights)[0]])
+        item = self._first(chance)
         answerable = chance.random() >= UNANSWERABLE_SHARE or not _can_be_absent(item)
         chunks = self._context(item, answerable, _count(chance), chance)
         asked = [self._ask(item, chunks, chance), *self._joining(item, chunks, chance)]
         titled = chance.random() < TITLED_SHARE
         texts = [self._text(chunk, titled=titled) for chunk in chunks]
         return self._pack(texts, asked[:MAX_QUESTIONS], chance, noise=True)
+
+    def _first(self, chance: random.Random) -> Item:
+        """The question that a context starts from."""
+        if self._japanese_share and chance.random() < self._japanese_share:
+            return chance.choice(self._by_set[SOURCE])
+        weights = [SET_WEIGHTS.get(name, 1.0) for name in self._others]
+        return chance.choice(self._by_set[chance.choices(self._others, weights)[0]])
+
+    def _any(self, chance: random.Random, *, japanese: bool = False) -> int:
+        """Any chunk of the language."""
+        return chance.choice(self._of_language[japanese])
 
     def _text(self, index: int, *, titled: bool) -> str:
         chunk = self._data.chunks[index]
@@ -118,7 +149,7 @@ class PackMaker:
             if not pool:
                 related = [chunk for own in chosen for near in self._answered[own] for chunk in near.hard]
                 fresh = [chunk for chunk in dict.fromkeys(related) if chunk not in seen]
-                pool = chance.sample(fresh, len(fresh)) or [chance.randrange(len(self._data.chunks))]
+                pool = chance.sample(fresh, len(fresh)) or [self._any(chance, japanese=item.source == SOURCE)]
                 seen.update(pool)
             chunk = pool.pop()
             if chunk not in chosen and not holds(self._data.chunks[chunk].text, item.answers):
@@ -149,6 +180,10 @@ class PackMaker:
         full = item.style == "full"
         if item.chunk not in chunks:
             return Asked(question, None, 0, full)
+        if item.source in YES_NO_SETS and chance.random() < YES_NO_SHARE:
+            made = as_yes_or_no(item.question, item.answers, self._data.chunks[item.chunk].text, chance)
+            if made is not None:
+                return Asked(restyled(made[0], chance), made[1], chunks.index(item.chunk))
         return Asked(question, best_answer(item), chunks.index(item.chunk), full)
 
     def invented(self, chance: random.Random) -> Pack:
@@ -156,7 +191,7 @@ class PackMaker:
         count = min(_count(chance), 5)
         made = [invented_passage(chance) for _ in range(chance.randint(1, count))]
         texts = [passage.text for passage in made]
-        texts += [chance.choice(self._data.chunks).text for _ in range(count - len(made))]
+        texts += [self._data.chunks[self._any(chance)].text for _ in range(count - len(made))]
         order = chance.sample(range(len(texts)), len(texts))
         asked = []
         for place, index in enumerate(order):
@@ -175,7 +210,7 @@ class PackMaker:
             return None
         example = chance.choice(self._data.cited)
         texts = example.passages + [
-            chance.choice(self._data.chunks).text for _ in range(chance.randint(0, 2))
+            self._data.chunks[self._any(chance)].text for _ in range(chance.randint(0, 2))
         ]
         order = chance.sample(range(len(texts)), len(texts))
         numbers = self._numbers(len(texts), chance)
