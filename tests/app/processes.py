@@ -7,8 +7,9 @@ the time. Nothing is asked.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -29,7 +30,7 @@ from app.settings import Settings, load_settings
 from ingest.failures import NEXT_STEPS
 from tests.fakes import fake_ingest_models, fake_models
 
-SPAWN = multiprocessing.get_context("spawn")
+ROOT = Path(__file__).resolve().parents[2]
 START_S = 120.0
 STAGES = {"stored", "parse", "chunk", "embed", "index"}
 
@@ -68,12 +69,18 @@ class Service:
     def __init__(self, settings: Settings, workers: int) -> None:
         self.settings = settings
         self.http = httpx.Client(base_url=settings.resolved_api_url, timeout=60, trust_env=False)
-        self.api = SPAWN.Process(target=serve, args=(settings,))
-        self.api.start()
-        self._wait_until_ready()
-        self.workers = [SPAWN.Process(target=work, args=(settings,)) for _ in range(workers)]
-        for worker in self.workers:
-            worker.start()
+        self.api = self._start("api")
+        self.workers: list[subprocess.Popen[bytes]] = []
+        try:
+            self._wait_until_ready()
+            self.workers += [self._start("worker") for _ in range(workers)]
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, part: str) -> subprocess.Popen[bytes]:
+        folder, port = str(self.settings.data_dir), str(self.settings.api_port)
+        return subprocess.Popen([sys.executable, "-m", __name__, part, folder, port], cwd=ROOT)
 
     def _wait_until_ready(self) -> None:
         give_up = time.monotonic() + START_S
@@ -86,8 +93,8 @@ class Service:
 
     def assert_alive(self) -> None:
         """No process has crashed or been replaced."""
-        assert all(worker.is_alive() for worker in self.workers), "a worker ended"
-        assert self.api.is_alive(), "the API ended"
+        assert all(worker.poll() is None for worker in self.workers), "a worker ended"
+        assert self.api.poll() is None, "the API ended"
 
     def upload(self, name: str, path: Path) -> dict[str, Any]:
         response = self.http.post("/v1/documents", files={"files": (name, path.read_bytes())})
@@ -128,7 +135,7 @@ class Service:
         self.http.close()
         for process in (*self.workers, self.api):
             process.kill()
-            process.join()
+            process.wait()
 
 
 @contextmanager
@@ -181,3 +188,8 @@ def print_counts(
     passages = sum(document["chunk_count"] or 0 for document in documents.values())
     print(f"\n{len(outcomes)} files in {seconds:.0f} s: {dict(sent)}; {dict(ended)}; {passages} passages")
     print(f"failed: {dict(codes)}")
+
+
+if __name__ == "__main__":
+    part, data_dir, api_port = sys.argv[1:]
+    {"api": serve, "worker": work}[part](load_settings({}, data_dir=data_dir, api_port=int(api_port)))
