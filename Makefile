@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all bench-browser gpu gate-figures planted replay follow-ups train-smoke mutants shared-files chaos bench million bench-storage lint types samples lock clean
+.PHONY: help run test test-all bench-browser gpu gate-figures planted replay follow-ups train-smoke mutants mutants-http shared-files chaos bench million bench-storage lint types samples lock clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ train-smoke: $(BIN)/.installed-dev  ## each training recipe end to end on a tiny
 
 mutants: $(BIN)/.installed-dev  ## 2,000 broken copies of the shared files through the sandboxed parse
 	nice -n 10 $(BIN)/python -m pytest tests/ingest/test_mutated_files.py -m slow -s --no-cov
+
+mutants-http: $(BIN)/.installed-dev  ## the same copies over HTTP to an API and two worker processes: none crashes
+	nice -n 10 $(BIN)/python -m pytest tests/app/test_mutants_http.py -m slow -s --no-cov
 
 shared-files: $(BIN)/.installed-dev  ## every shared file over HTTP to an API and a worker process: ready, or says why
 	nice -n 10 $(BIN)/python -m pytest tests/app/test_shared_files_http.py -m slow -s --no-cov

@@ -11,13 +11,17 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 from app.errors import AppError
 from app.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from app.services import Services
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -196,8 +200,9 @@ def ingest(
     source: Annotated[str, typer.Argument(help="A file, a folder, or the address of a page.")],
     collection: Annotated[str, typer.Option(help="Name of the collection.")] = "Default",
     on_existing: Annotated[
-        OnExisting, typer.Option(help="For bytes or names the collection has already.")
-    ] = "skip",
+        OnExisting | None,
+        typer.Option(help="For bytes or names the collection has already; `skip`, of an address `replace`."),
+    ] = None,
     depth: Annotated[int, typer.Option(min=0, max=5, help="Of an address: links of its site to follow.")] = 0,
     pages: Annotated[int, typer.Option(min=1, max=10_000, help="Of an address: most pages to read.")] = 20,
     watch: Annotated[bool, typer.Option("--watch", help="Keep a folder in step until Ctrl-C.")] = False,
@@ -205,30 +210,28 @@ def ingest(
     as_json: JsonFlag = False,
 ) -> None:
     """Read documents into a collection and wait until each is ready or has failed."""
-    if watch:
-        _watch(Path(source), collection)
-        return
+    from app.documents.commands import refuse_ignored
     from app.documents.local import ingest_paths
     from app.jobs.commands import asked_for
     from app.sites.crawling import CrawlLimits
     from app.sites.fetching import Fetcher
     from app.sites.local import ingest_site
-    from app.wiring import build_services
 
-    services = build_services(configured())
+    is_site = source.startswith(("http://", "https://"))
+    refuse_ignored(watch=watch, is_site=is_site, on_existing=on_existing, password=password, as_json=as_json)
+    password = asked_for(password)
+    if watch:
+        _watch(Path(source), collection, password)
+        return
+    services = _services_alone()
     try:
-        if source.startswith(("http://", "https://")):
+        if is_site:
             limits = CrawlLimits(depth, pages, seconds=SITE_S)
-            rows = ingest_site(services, source, collection, limits, _tell, Fetcher())
+            wanted = on_existing or "replace"
+            rows = ingest_site(services, source, collection, limits, _tell, Fetcher(), on_existing=wanted)
         else:
-            rows = ingest_paths(
-                services,
-                [Path(source)],
-                collection,
-                _tell,
-                on_existing=on_existing,
-                password=asked_for(password),
-            )
+            wanted, paths = on_existing or "skip", [Path(source)]
+            rows = ingest_paths(services, paths, collection, _tell, on_existing=wanted, password=password)
     finally:
         services.close()
     for row in rows:
@@ -239,18 +242,24 @@ def ingest(
         raise typer.Exit(1)
 
 
-def _watch(folder: Path, collection: str) -> None:
+def _watch(folder: Path, collection: str, password: str | None) -> None:
     from app.folders.watching import watch_folder
-    from app.wiring import build_services
 
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
-    services = build_services(configured())
+    services = _services_alone()
     try:
-        watch_folder(services, folder, collection, _tell, stop)
+        watch_folder(services, folder, collection, _tell, stop, password=password)
     finally:
         services.close()
+
+
+def _services_alone() -> Services:
+    """Of a command that reads files in its own process."""
+    from app.wiring import build_services
+
+    return replace(build_services(configured()), alone=True)
 
 
 def _tell(message: str) -> None:
@@ -275,9 +284,8 @@ def ask(
 ) -> None:
     """Answer a question over documents, with citations, or say that they don't."""
     from app.answers.local import ask_once
-    from app.wiring import build_services
 
-    services = build_services(configured())
+    services = _services_alone()
     try:
         result = ask_once(services, question, docs, _tell)
     finally:

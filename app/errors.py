@@ -131,6 +131,13 @@ class Overloaded(AppError):
     default_next_step = "Wait a few seconds and ask again."
 
 
+class IndexDamaged(AppError):
+    status_code = 503
+    code = "index_damaged"
+    stage = "index"
+    default_next_step = "Ask again in a moment: the service rebuilds the index from the database by itself."
+
+
 class NotReady(AppError):
     status_code = 503
     code = "not_ready"

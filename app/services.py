@@ -210,6 +210,7 @@ class Services:
     blobs: BlobStore
     models: Models
     index: IndexStore
+    alone: bool = False  # a command's own process, which may be ended to get rid of a stage that hangs
     running: RunningAnswers = field(default_factory=RunningAnswers)
     inspections: Inspections = field(default_factory=Inspections)
 

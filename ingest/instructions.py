@@ -7,15 +7,18 @@ Each language has the few forms in which documents speak to a model; no list of 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 MAX_EXCERPTS: Final = 10
 _CONTEXT_CHARS: Final = 80
+_WINDOW_CHARS: Final = 100_000  # searched in 0.2 s
+_LONGEST_PHRASE: Final = 1000  # looked at behind a window for the end of a phrase that begins in it
 _ENGLISH = r"""
     \b(?:ignore|disregard|forget|override|bypass)\b[^.\n]{0,40}
       \b(?:instructions?|prompts?|rules|guidelines|question|context|everything)\b
   | \byou\s+are\s+(?:now\s+)?(?:an?\s+)?(?:ai|llm|chatbot|assistant|language\s+model|large\s+language)\b
-  | \b(?:system|hidden|developer)\s+prompt\b | ^\s*system\s*:\s*you\b
+  | \b(?:system|hidden|developer)\s+prompt\b | ^[^\S\n]*system\s*:\s*you\b
   | \b(?:dear|attention|(?:instructions?|notes?|messages?|reminder)\s+(?:to|for))\W+(?:the\s+|any\s+|all\s+)?
       (?:ai|llms?|assistants|chatbots?|assistant(?=[,:!]))\b
   | \bas\s+an\s+ai\b | \bif\s+you\s+are\s+(?:an?\s+)?(?:ai|llm|language\s+model|chatbot|assistant)\b
@@ -80,7 +83,7 @@ def instruction_like(text: str) -> tuple[str, ...]:
     """Up to MAX_EXCERPTS excerpts of `text` around phrases that address a model, in order."""
     excerpts: list[str] = []
     end = 0
-    for found in _ADDRESSES_MODEL.finditer(text):
+    for found in _addressing(text):
         if found.start() < end:  # already inside the last excerpt
             continue
         end = found.end() + _CONTEXT_CHARS
@@ -89,6 +92,18 @@ def instruction_like(text: str) -> tuple[str, ...]:
         if len(excerpts) == MAX_EXCERPTS:
             break
     return tuple(excerpts)
+
+
+def _addressing(text: str) -> Iterator[re.Match[str]]:
+    """Every phrase that addresses a model, looked for a window at a time.
+
+    One search of a long text would hold up every other thread for a minute, a worker's heartbeat among them.
+    """
+    for start in range(0, len(text), _WINDOW_CHARS):
+        end = start + _WINDOW_CHARS
+        for found in _ADDRESSES_MODEL.finditer(text, start, end + _LONGEST_PHRASE):
+            if found.start() < end:
+                yield found
 
 
 def without_instructions(text: str) -> tuple[str, tuple[str, ...]]:

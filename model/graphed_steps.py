@@ -82,7 +82,7 @@ class TokenRows:
 
 
 class GraphedSteps:
-    """Decode steps of one decoder over one cache; a graph is captured by `prepare` or when it is first needed."""
+    """Decode steps of one decoder over one cache; `prepare` captures a graph, or its first use does."""
 
     def __init__(self, decoder: Decoder, cache: KVCache, capture: Capture | None = None) -> None:
         """Takes one block of the cache, for padding. `capture` makes CUDA graphs unless another is given."""

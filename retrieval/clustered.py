@@ -128,6 +128,11 @@ class ClusteredIndex:
         return self._documents.total
 
     @property
+    def damaged(self) -> bool:
+        """Whether vectors that it holds can no longer be read."""
+        return self._vectors.cut
+
+    @property
     def made_for(self) -> float:
         """How many vectors the number of lists is right for."""
         return float((self._lists.nlist / _LISTS_PER_ROOT) ** 2)

@@ -70,6 +70,11 @@ class GrowingIndex:
         return isinstance(self._index, ClusteredIndex)
 
     @property
+    def damaged(self) -> bool:
+        """Whether it has lost vectors and must be filled again."""
+        return isinstance(self._index, ClusteredIndex) and self._index.damaged
+
+    @property
     def outgrown(self) -> bool:
         """Whether `rebuild` would do something."""
         return self._size_ratio() >= self._growth.rebuild_at
@@ -114,7 +119,7 @@ class GrowingIndex:
     def search(self, vector: Vectors, k: int, access: AccessFilter) -> list[ScoredId]:
         """The k nearest permitted chunks to `vector` [C] by cosine, best first.
 
-        Raises ValueError when the vector has another width than the index.
+        Raises ValueError when the vector has another width than the index, VectorsLost when it is damaged.
         """
         if vector.shape != (self._dimension,):
             raise ValueError(f"a vector has shape {vector.shape}, the index has {self._dimension} dimensions")

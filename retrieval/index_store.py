@@ -93,6 +93,11 @@ class IndexStore:
         return self._dimension
 
     @property
+    def damaged(self) -> bool:
+        """Whether what it works on was cut from outside: `reset` and apply every change again."""
+        return self._dense.damaged
+
+    @property
     def last_change_id(self) -> int:
         """Every change up to this one has been applied."""
         return self._last_change_id
@@ -116,7 +121,7 @@ class IndexStore:
             self._last_change_id = ids[-1]
 
     def dense(self, vector: Vectors, k: int, access: AccessFilter) -> list[ScoredId]:
-        """The k nearest permitted chunks to `vector` [C] by cosine."""
+        """The k nearest permitted chunks to `vector` [C] by cosine; raises VectorsLost when `damaged`."""
         return self._dense.search(vector, k, access)
 
     def bm25(self, question: str, k: int, access: AccessFilter) -> list[ScoredId]:

@@ -23,6 +23,10 @@ ScorePairs = Callable[[Sequence[tuple[str, str]]], NDArray[np.float32]]
 """(question, passage) pairs to calibrated probabilities of relevance [B] in 0..1."""
 
 
+class VectorsLost(OSError):
+    """Vectors of an index were taken away under it; SQL has them still."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A passage as SQL knows it: the text and where it stands in its document."""

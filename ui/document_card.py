@@ -87,14 +87,13 @@ def facts(document: Document) -> Iterator[str]:
 
 
 def actions(client: Client, document: Document) -> None:
-    """Stop what waits or runs; retry what failed; fetch the original; delete in any state."""
+    """Stop what waits or runs; retry what failed or waits; fetch the original; delete in any state."""
     if document.status in ("queued", "processing") and st.button(
         "Stop", key=f"stop-{document.id}", icon=":material/stop_circle:", type="tertiary"
     ):
         act(lambda: client.cancel_document(document.id))
-    if document.status == "failed" and st.button(
-        "Retry", key=f"retry-{document.id}", icon=":material/refresh:", type="tertiary"
-    ):
+    again = retry_label(document)
+    if again and st.button(again, key=f"retry-{document.id}", icon=":material/refresh:", type="tertiary"):
         act(lambda: client.retry_document(document.id))
     st.download_button(
         "Original",
@@ -109,6 +108,15 @@ def actions(client: Client, document: Document) -> None:
         st.markdown(f"Delete **{escape_markdown(document.file_name)}**? It stops being searched at once.")
         if st.button("Delete it", key=f"really-delete-{document.id}", type="primary"):
             act(lambda: client.delete_document(document.id))
+
+
+def retry_label(document: Document) -> str | None:
+    """What failed for good is tried again; what waits for its next try need not wait any longer."""
+    if document.status == "failed":
+        return "Retry"
+    progress = document.progress
+    waits = document.status == "queued" and progress is not None and progress.last_error is not None
+    return "Try now" if waits else None
 
 
 def act(action: Callable[[], None]) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from sqlalchemy.orm import Session
 
 from app.accounts.types import Account
 from app.documents.index_sync import access_filter, catch_up, load_chunks
-from app.errors import QuestionTooLong
+from app.errors import IndexDamaged, QuestionTooLong
 from app.gate.thresholds import gated, own_surenesses, own_thresholds
 from app.services import Services
 from retrieval.searcher import Searcher
-from retrieval.types import AccessFilter, Chunk, SearchConfig, SearchResult
+from retrieval.types import AccessFilter, Chunk, SearchConfig, SearchResult, VectorsLost
 
 
 def check_length(services: Services, question: str) -> None:
@@ -31,7 +32,8 @@ def scope(
     document_ids: Sequence[int] | None,
 ) -> AccessFilter:
     """What the question may see, after the indexes have taken in everything committed so far."""
-    catch_up(session, services.index, encoder_id=services.models.ingest.encoder_id)
+    with _damage_named():
+        catch_up(session, services.index, encoder_id=services.models.ingest.encoder_id)
     return access_filter(session, user, collection_ids, document_ids, services.index)
 
 
@@ -77,4 +79,14 @@ def _search(
         return chunks
 
     searcher = Searcher(services.index, models.ingest.encode, models.score_pairs, noted)
-    return searcher.search(question, access, config, carried), missing
+    with _damage_named():
+        return searcher.search(question, access, config, carried), missing
+
+
+@contextmanager
+def _damage_named() -> Iterator[None]:
+    """Vectors that are gone are rebuilt by the index's follower, soon and by itself."""
+    try:
+        yield
+    except VectorsLost as error:
+        raise IndexDamaged("The vectors of the index were cut while they were in use.") from error

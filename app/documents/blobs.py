@@ -119,11 +119,20 @@ class BlobStore:
             raise
         return writer.finish()
 
+    def has(self, staged: StagedBlob) -> bool:
+        """Whether these bytes are here, and all of them."""
+        try:
+            return self.path(staged.sha256).stat().st_size == staged.size_bytes
+        except FileNotFoundError:
+            return False
+
     def publish(self, staged: StagedBlob) -> None:
         """Gives staged bytes their final name, atomically and durably."""
         final = self.path(staged.sha256)
         try:
-            final.parent.mkdir(exist_ok=True)
+            if not final.parent.exists():
+                final.parent.mkdir(exist_ok=True)
+                _flush_folder(self._folder)
             staged.path.replace(final)
             _flush_folder(final.parent)
         except OSError as error:

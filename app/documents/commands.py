@@ -1,4 +1,4 @@
-"""`footnote reindex`, and the check that starts the service's processes."""
+"""`footnote reindex`, and checks that other commands begin with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from app.documents.identity import OnExisting
+from app.errors import InvalidRequest
 from app.settings import Settings
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
@@ -55,3 +57,16 @@ def reindex(as_json: JsonFlag = False) -> None:
         typer.echo(f"{result.to_read_again:,} documents are queued to be read again by a worker.")
     if as_json:
         typer.echo(json.dumps(asdict(result)))
+
+
+def refuse_ignored(
+    *, watch: bool, is_site: bool, on_existing: OnExisting | None, password: str | None, as_json: bool
+) -> None:
+    """Raises InvalidRequest for an option that would do nothing: nobody should believe that it did."""
+    if watch and (is_site or on_existing or as_json):
+        what = "an address" if is_site else "--on-existing" if on_existing else "--json"
+        cause = f"--watch does not go with {what}."
+        raise InvalidRequest(cause, next_step="A changed file of a watched folder becomes a new version.")
+    if is_site and password:
+        step = "Read it, then `footnote jobs retry ID --password -`."
+        raise InvalidRequest("--password does not go with an address.", next_step=step)

@@ -73,6 +73,8 @@ UPLOAD_BODY: dict[str, Any] = {
 }
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 
+NOT_KEPT = {"Cache-Control": "private, no-store"}  # a deletion does not reach what a browser has kept
+
 
 class FileGone(NotFound):
     code = "file_missing"
@@ -125,7 +127,12 @@ def delete(document_id: RowId, services: AppServices, user: CurrentUser, afterwa
 def retry(
     document_id: RowId, session: WriteSession, user: CurrentUser, body: RetryRequest | None = None
 ) -> RetryResult:
-    """Queues a failed document again; it stays the same document. A protected PDF takes its password."""
+    """Has a document read from now on: one that failed or waits for its next try, or that is being read and
+    is begun anew.
+
+    It stays the same document. A protected PDF takes its password. One that is ready is a conflict: upload
+    its file with `on_existing=replace` to have it read as a new version.
+    """
     return service.retry(session, user, document_id, None if body is None else body.password)
 
 
@@ -155,7 +162,9 @@ def download(
     path = services.blobs.path(version.sha256)
     if not path.exists():
         raise FileGone(f"The bytes of {version.file_name} are gone.")
-    return FileResponse(path, media_type="application/octet-stream", filename=version.file_name)
+    return FileResponse(
+        path, media_type="application/octet-stream", filename=version.file_name, headers=NOT_KEPT
+    )
 
 
 @router.get(
@@ -196,4 +205,4 @@ def read_page_image(
     version = service.get_version(session, user, document_id, query.version)
     page = service.get_page(session, version, number)
     png = page_images.draw(version, page, services.blobs.path(version.sha256), query)
-    return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+    return Response(png, media_type="image/png", headers=NOT_KEPT)

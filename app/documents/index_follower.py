@@ -82,6 +82,9 @@ class IndexFollower:
     def _round(self) -> None:
         try:
             self._follow_encoder()
+            if self._services.index.damaged:
+                log.error("the index has lost vectors while it was in use; it is rebuilt from the database")
+                self._services.index.reset()
             before = self._services.index.last_change_id
             with self._services.sessions() as session:
                 catch_up(session, self._services.index, encoder_id=self._services.models.ingest.encoder_id)

@@ -25,6 +25,7 @@ from app.documents.uploads import UploadOutcome, register
 from app.errors import AppError, InvalidRequest
 from app.jobs.progress import Watch
 from app.jobs.types import JobProgress, LeasedJob
+from app.jobs.watchdog import StageLimits
 from app.jobs.wording import stages_text
 from app.jobs.worker import Worker
 from app.services import Services
@@ -154,7 +155,10 @@ def submit(
 
 
 def run_jobs(services: Services, document_ids: Sequence[int], tell: Tell) -> Stopwatch:
-    """Works until every one of these documents is ready, failed or gone; raises EncoderMismatch."""
+    """Works until every one of these documents is ready, failed or gone; raises EncoderMismatch.
+
+    A stage that hangs ends a command's process as it ends a worker: the job says why, another run goes on.
+    """
     with services.sessions() as session:
         require_encoder(session, services.models.ingest.encoder_id)
     stopwatch = Stopwatch()
@@ -165,6 +169,8 @@ def run_jobs(services: Services, document_ids: Sequence[int], tell: Tell) -> Sto
         services.models.ingest,
         stop=threading.Event(),
         watch=_narrator(stopwatch, tell),
+        may_exit=services.alone,
+        limits=StageLimits.of(services.settings).time_only(),
     )
     while pending := _pending(services, document_ids):
         if worker.run_next(pending) is None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.types import Account
 from app.collections.service import require
+from app.db import WriteLock, take_lock
 from app.documents import alike, repository, uploads, versions
 from app.documents.file_names import clean_file_name
 from app.documents.schemas import (
@@ -29,6 +30,7 @@ from app.documents.version_schemas import (
 )
 from app.errors import AppError, Conflict, DocumentNotFound, NotFound
 from app.jobs import cancelling
+from app.jobs import repository as jobs
 from app.jobs.schemas import JobProgressOut
 from app.tables import Document, DocumentPage, DocumentVersion, Job
 
@@ -79,16 +81,30 @@ def list_page(session: Session, user: Account, query: DocumentQuery) -> Document
 
 
 def retry(session: Session, user: Account, document_id: int, password: str | None = None) -> RetryResult:
-    """Queues a failed document again, with the password of its file; raises Conflict in any other state."""
+    """Reads a document again from now on, with the password of its file: what failed is queued, what waits
+    for its next try waits no longer, what is being read is begun anew.
+
+    Raises Conflict for one that is ready.
+    """
     document = repository.lock(session, get_row(session, user, document_id).id)
     if document is None:
         raise DocumentNotFound(f"There is no document {document_id}.")
-    if document.status != "failed":
+    if document.status == "ready":
         raise Conflict(
-            f"Document {document_id} is {document.status}; only a failed one can be retried.",
-            next_step="Wait for it, or delete it and upload the file again.",
+            f"Document {document_id} is ready; there is nothing to try again.",
+            next_step="Upload the file with on_existing=replace to have it read as a new version.",
         )
-    return RetryResult(document_id=document.id, job_id=uploads.retry(session, document, password))
+    return RetryResult(document_id=document.id, job_id=_try_now(session, document, password))
+
+
+def _try_now(session: Session, document: Document, password: str | None) -> int:
+    """The job that reads it; a waiting one is kept, with what its last try has left."""
+    if document.status == "queued" and (job_id := jobs.hurry(session, document.id)) is not None:
+        if password is not None:
+            versions.set_password(session, document, password)
+        return job_id
+    cancelling.cancel(session, document)
+    return uploads.retry(session, document, password)
 
 
 def cancel(session: Session, user: Account, document_id: int) -> CancelResult:
@@ -136,6 +152,7 @@ def drop_version(session: Session, user: Account, document_id: int) -> DocumentO
 
     Raises Conflict when there is no such version, or none to stay.
     """
+    take_lock(session, WriteLock.BLOBS)  # before the document, as uploads do: they give out copy numbers
     document = repository.lock(session, get_row(session, user, document_id).id)
     if document is None:
         raise DocumentNotFound(f"There is no document {document_id}.")
@@ -171,12 +188,12 @@ def _checked(session: Session, collection_id: int, file: FileToCheck) -> Checked
 
 def _shown(session: Session, rows: Sequence[Document]) -> list[DocumentOut]:
     busy = [row.id for row in rows if row.status in {"queued", "processing"}]
-    jobs = repository.latest_jobs(session, busy) if busy else {}
+    latest = repository.latest_jobs(session, busy) if busy else {}
     similar = alike.of_documents(session, [row.id for row in rows])
     return [
         DocumentOut.model_validate(row).model_copy(
             update={
-                "progress": _progress(jobs.get(row.id)),
+                "progress": _progress(latest.get(row.id)),
                 "similar": [SimilarDocument.model_validate(other) for other in similar.get(row.id, ())],
             }
         )

@@ -66,8 +66,8 @@ def register(
             collection_id = require(session, user, collection_id)
             hold(session, user, collection_id)
             known = _known(session, user, collection_id, file_name, staged.sha256, document_id)
-            published = not blobs.path(staged.sha256).exists()
-            if published:  # also restores bytes that were lost
+            published = not blobs.has(staged)
+            if published:  # also restores bytes that were lost or cut off
                 blobs.publish(staged)
             decision = decide(known, staged.sha256, on_existing)
             match decision.action, decision.document:

@@ -42,8 +42,7 @@ def begin(
         password = password_of(session, document)
     drop_pending(session, document)
     document.version = _next_number(session, document.id)
-    document.file_name, document.sha256, document.size_bytes = file_name, sha256, size_bytes
-    document.copy = free_copy(session, document.collection_id, sha256, but=document.id)
+    _set_bytes(session, document, file_name, sha256, size_bytes)
     document.status, document.error = "queued", None
     session.add(_row(document, password))
     session.flush()
@@ -68,9 +67,8 @@ def go_back(session: Session, document: Document) -> bool:
     if ready is None or ready.number == document.version:
         return False
     drop_pending(session, document)
-    document.version, document.file_name = ready.number, ready.file_name
-    document.sha256, document.size_bytes = ready.sha256, ready.size_bytes
-    document.copy = free_copy(session, document.collection_id, ready.sha256, but=document.id)
+    document.version = ready.number
+    _set_bytes(session, document, ready.file_name, ready.sha256, ready.size_bytes)
     document.status, document.error = "ready", None
     return True
 
@@ -139,6 +137,13 @@ def free_copy(session: Session, collection_id: int, sha256: str, *, but: int | N
         )
     )
     return next(number for number in range(len(taken) + 1) if number not in taken)
+
+
+def _set_bytes(session: Session, document: Document, file_name: str, sha256: str, size_bytes: int) -> None:
+    """Digest and copy are unique together, and looking for a free copy writes what has been changed."""
+    copy = free_copy(session, document.collection_id, sha256, but=document.id)
+    document.file_name, document.sha256, document.size_bytes = file_name, sha256, size_bytes
+    document.copy = copy
 
 
 def _newest(document: Document) -> tuple[ColumnElement[bool], ...]:

@@ -49,11 +49,14 @@ class Round:
 class FolderKeeper:
     """One folder and the collection it feeds; call `round` again and again, a while apart."""
 
-    def __init__(self, services: Services, folder: Path, collection: str, tell: Tell) -> None:
+    def __init__(
+        self, services: Services, folder: Path, collection: str, tell: Tell, password: str | None = None
+    ) -> None:
         self._services = services
         self._root = folder.resolve()
         self._collection = collection
         self._tell = tell
+        self._password = password  # of protected files
         self._before: dict[str, FileState] | None = None
         with services.sessions.begin() as session:
             self._user = local_account(session)
@@ -144,6 +147,7 @@ class FolderKeeper:
             path[-LONGEST_NAME:],
             on_existing="skip" if replaces is None else "replace",
             document_id=replaces,
+            password=self._password,
         )
         self._finish(path, state, outcome)
         if outcome.error is not None:

@@ -20,12 +20,16 @@ def watch_folder(
     tell: Tell,
     stop: threading.Event,
     *,
+    password: str | None = None,
     every_s: float = LOOK_EVERY_S,
 ) -> None:
-    """Keeps the collection in step until `stop`; raises InvalidRequest when this is no folder."""
+    """Keeps the collection in step until `stop`; `password` opens protected PDFs.
+
+    Raises InvalidRequest when this is no folder.
+    """
     if not folder.is_dir():
         raise InvalidRequest(f"There is no folder {folder}.", next_step="Check the path.")
-    keeper = FolderKeeper(services, folder, collection, tell)
+    keeper = FolderKeeper(services, folder, collection, tell, password)
     tell(f"Watching {folder.resolve()} for the collection {collection}; Ctrl-C ends it.")
     problem: str | None = None
     while not stop.is_set():

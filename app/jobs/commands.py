@@ -49,7 +49,7 @@ def cancel(document_id: DocumentId, as_json: JsonFlag = False) -> None:
 
 @jobs_app.command()
 def retry(document_id: DocumentId, password: Password = None, as_json: JsonFlag = False) -> None:
-    """Queue a failed document again; it stays the same document."""
+    """Read a document from now on that failed, waits, or hangs; it stays the same document."""
     from app.documents import service
 
     _act(document_id, partial(service.retry, password=asked_for(password)), as_json)

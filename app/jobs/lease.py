@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -19,13 +20,19 @@ log = logging.getLogger(__name__)
 
 BEATS_PER_LEASE = 3
 LOOK_INTERVAL_S = 1.0  # how often the watchdog is asked
+SEIZED_GRACE_S = 60.0  # longer than one heartbeat waits for a locked database
 
 GiveUp = Callable[[LeasedJob, Failure], None]
 """Ends a job whose worker cannot be stopped in any other way; need not return."""
 
 
 class Lease:
-    """`with Lease(...) as lease:` sends heartbeats; `lease.check()` raises once the work is pointless."""
+    """`with Lease(...) as lease:` sends heartbeats; `lease.check()` raises once the work is pointless.
+
+    Native code that never lets go of the interpreter stops heartbeats and watchdog as well. Where the process
+    may be given up, a timer of the kernel, set anew at every look, then ends it by SIGALRM; whoever reaps
+    next takes the job back at once.
+    """
 
     def __init__(
         self,
@@ -57,6 +64,7 @@ class Lease:
             self._watchdog.note(stage, done)
 
     def __enter__(self) -> Lease:
+        self._arm()
         self._thread.start()
         return self
 
@@ -65,6 +73,17 @@ class Lease:
     ) -> None:
         self._finished.set()
         self._thread.join()
+        if self._may_end:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+
+    @property
+    def _may_end(self) -> bool:
+        return self._watchdog is not None and self._give_up is not None
+
+    def _arm(self) -> None:
+        """Until the next look; its clock stands still while the machine sleeps, and no set time moves it."""
+        if self._watchdog is not None and self._may_end:
+            signal.setitimer(signal.ITIMER_REAL, self._watchdog.silent_s + SEIZED_GRACE_S)
 
     def _beat(self) -> None:
         interval_s = self._queue.lease_s / BEATS_PER_LEASE
@@ -89,6 +108,7 @@ class Lease:
 
     def _look(self) -> None:
         """Work that hangs never asks `check`: only from here can it be given up."""
+        self._arm()
         if self._watchdog is None or self._give_up is None:
             return
         failure = self._watchdog.verdict()

@@ -6,6 +6,7 @@ the job is given up with its reason and the whole worker process ends; the super
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ class StageLimits:
         silent_s = max(settings.stage_timeout_s, settings.parse_timeout_s * 1.5)
         return cls(silent_s, settings.worker_memory_bytes)
 
+    def time_only(self) -> StageLimits:
+        """For a process that holds more than a worker: every model, and an index."""
+        return StageLimits(self.silent_s, sys.maxsize)
+
 
 class Watchdog:
     """`note` each step; `verdict` says why the job must be given up, or None."""
@@ -42,6 +47,11 @@ class Watchdog:
         self._step: tuple[str, int] = ("stored", 0)
         self._since_s = clock()
         self._process = psutil.Process()
+
+    @property
+    def silent_s(self) -> float:
+        """How long a stage may go without any progress."""
+        return self._limits.silent_s
 
     def note(self, stage: str, done: int) -> None:
         """A step was made; the same count again is no progress."""

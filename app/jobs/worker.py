@@ -93,6 +93,7 @@ class Worker:
         stop: threading.Event,
         watch: Watch | None = None,
         may_exit: bool = False,
+        limits: StageLimits | None = None,
     ) -> None:
         self.queue = JobQueue(sessions, new_worker_id(), RetryPolicy.of(settings))
         self._settings = settings
@@ -101,6 +102,7 @@ class Worker:
         self._stop = stop
         self._watch = watch
         self._give_up: GiveUp | None = self._give_up_and_exit if may_exit else None
+        self._limits = limits or StageLimits.of(settings)
         self._workplace = Workplace(settings.data_dir / "work", models.encoder_id, models.dimension)
         self._next_reap_s = 0.0
 
@@ -120,7 +122,7 @@ class Worker:
 
     def _run(self, job: LeasedJob) -> None:
         progress = ProgressReporter(self.queue, job, self._watch)
-        watchdog = Watchdog(StageLimits.of(self._settings), job.file_name)
+        watchdog = Watchdog(self._limits, job.file_name)
         try:
             with Lease(self.queue, job, self._stop, watchdog, self._give_up) as lease:
                 progress.lease = lease
@@ -175,7 +177,7 @@ class Worker:
 
     def _give_up_and_exit(self, job: LeasedJob, failure: Failure) -> None:
         """Ends this process: nothing else stops native code that hangs. The job says why."""
-        log.error("%s: %s The worker ends.", job.file_name, failure.cause)
+        log.error("%s: %s This process ends.", job.file_name, failure.cause)
         try:
             self._settle(job, lambda: self.queue.fail(job, failure))
         except DBAPIError:

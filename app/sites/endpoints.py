@@ -52,10 +52,13 @@ def read_urls(
 
     Only public addresses are connected to, robots.txt is respected, and there are at least 0.5 s between two
     requests; after 120 s no further page is begun. Reading an address again makes a new version when the page
-    has changed. When no page could be had, the response is the first error.
+    has changed, unless `on_existing` says otherwise. When no page could be had, the response is the first
+    error.
     """
     limits = CrawlLimits(depth=body.depth, pages=body.pages)
-    read = list(read_site(services, user, collection_id, body.url, limits, fetcher))
+    read = list(
+        read_site(services, user, collection_id, body.url, limits, fetcher, on_existing=body.on_existing)
+    )
     refusals = [item.outcome.error for item in read if item.outcome.error is not None]
     if read and len(refusals) == len(read):
         raise refusals[0]

@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -72,18 +72,20 @@ class Fetcher:
         self._may_connect = may_connect
         self._tls = ssl.create_default_context()
 
-    def get(self, url: Url, *, max_bytes: int | None = None) -> Response:
-        """One GET, no redirect followed.
+    def get(self, url: Url, *, max_bytes: int | None = None, whole: bool = True) -> Response:
+        """One GET, no redirect followed; without `whole` the beginning of a body that is too large is enough.
 
         Raises UrlAddressPrivate, UrlUnreachable, UrlTimeout or UrlTooLarge.
         """
         addresses = self._checked_addresses(url)
         deadline_s = time.monotonic() + self._limits.total_s
         try:
-            with self._connected(url, addresses) as connection, _closing_at(connection, deadline_s):
+            connection = _PinnedConnection(url, self._limits.connect_s, self._tls)
+            with closing(connection), _closing_at(connection, deadline_s):
+                connection.connect_to(addresses, deadline_s)
                 connection.request("GET", url.target, headers={"Host": url.authority, **_HEADERS})
                 response = connection.getresponse()
-                body = _read(response, url, max_bytes or self._limits.max_bytes, deadline_s)
+                body = _read(response, url, max_bytes or self._limits.max_bytes, deadline_s, whole=whole)
         except (OSError, http.client.HTTPException, ValueError) as error:
             if isinstance(error, TimeoutError) or time.monotonic() >= deadline_s:
                 raise UrlTimeout(f"{url} did not answer within {self._limits.total_s:g} s.") from error
@@ -104,15 +106,6 @@ class Fetcher:
             raise UrlUnreachable(f"The name {url.host} leads nowhere.")
         return addresses
 
-    @contextmanager
-    def _connected(self, url: Url, addresses: list[str]) -> Iterator[_PinnedConnection]:
-        connection = _PinnedConnection(url, self._limits.connect_s, self._tls)
-        try:
-            connection.connect_to(addresses)
-            yield connection
-        finally:
-            connection.close()
-
 
 class _PinnedConnection(http.client.HTTPConnection):
     """Speaks to an address that was given, by the name that was asked for."""
@@ -120,23 +113,36 @@ class _PinnedConnection(http.client.HTTPConnection):
     def __init__(self, url: Url, timeout_s: float, tls: ssl.SSLContext) -> None:
         super().__init__(url.host, url.port, timeout=timeout_s)
         self._url = url
+        self._connect_s = timeout_s
         self._tls = tls
         self.auto_open = 0  # a lost connection is never opened again by name
         self.plain: socket.socket | None = None
 
-    def connect_to(self, addresses: list[str]) -> None:
-        """Connects to the first address that answers; raises the last one's OSError."""
-        for number, address in enumerate(addresses, start=1):
-            try:
-                self.plain = socket.create_connection((address, self._url.port), self.timeout)
-                break
-            except OSError:
-                if number == len(addresses):
-                    raise
-        assert self.plain is not None
-        self.sock = self.plain
+    def connect_to(self, addresses: list[str], deadline_s: float) -> None:
+        """Connects to the first address that answers; raises the last one's OSError, or TimeoutError."""
+        self.sock = self.plain = self._first_that_answers(addresses, deadline_s)
         if self._url.scheme == "https":
-            self.sock = self.plain = self._tls.wrap_socket(self.plain, server_hostname=self._url.host)
+            tls = self._tls.wrap_socket(
+                self.plain, server_hostname=self._url.host, do_handshake_on_connect=False
+            )
+            self.sock = self.plain = tls  # known before the handshake, so that this can be cut, too
+            tls.do_handshake()
+
+    def _first_that_answers(self, addresses: list[str], deadline_s: float) -> socket.socket:
+        """However many there are, they share the time."""
+        failure: OSError = TimeoutError()
+        for address in addresses:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            try:
+                plain = socket.create_connection((address, self._url.port), min(self._connect_s, left_s))
+            except OSError as error:
+                failure = error
+            else:
+                plain.settimeout(self._connect_s)
+                return plain
+        raise failure
 
 
 @contextmanager
@@ -159,18 +165,20 @@ def _closing_at(connection: _PinnedConnection, deadline_s: float) -> Iterator[No
         timer.cancel()
 
 
-def _read(response: http.client.HTTPResponse, url: Url, max_bytes: int, deadline_s: float) -> bytes:
-    """The body, refused as soon as it is known to be too large."""
-    declared = response.length or 0
+def _read(
+    response: http.client.HTTPResponse, url: Url, max_bytes: int, deadline_s: float, *, whole: bool
+) -> bytes:
+    """The body, refused as soon as it is known to be too large, or without `whole` cut there."""
+    declared = (response.length or 0) if whole else 0
     blocks, total = [], 0
     while total <= max_bytes and declared <= max_bytes and (block := response.read(_BLOCK_BYTES)):
         total += len(block)
         blocks.append(block)
-    if max(total, declared) > max_bytes:
+    if whole and max(total, declared) > max_bytes:
         raise UrlTooLarge(f"{url} has more than {max_bytes:,} bytes.")
     if time.monotonic() >= deadline_s:  # what was cut looks complete where no length was declared
         raise TimeoutError
-    return b"".join(blocks)
+    return b"".join(blocks)[:max_bytes]
 
 
 def _reason(error: Exception) -> str:

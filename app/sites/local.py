@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.accounts.service import local_account
 from app.collections.service import get_or_create
+from app.documents.identity import OnExisting
 from app.documents.local import Row, Submitted, Tell, document_ids_of, rows_of, run_jobs
 from app.documents.sweeping import sweep_services
 from app.services import Services
@@ -13,7 +14,14 @@ from app.sites.service import read_site
 
 
 def ingest_site(
-    services: Services, url: str, collection: str, limits: CrawlLimits, tell: Tell, fetcher: Fetcher
+    services: Services,
+    url: str,
+    collection: str,
+    limits: CrawlLimits,
+    tell: Tell,
+    fetcher: Fetcher,
+    *,
+    on_existing: OnExisting = "replace",
 ) -> list[Row]:
     """Reads pages into a collection; one row for each address, when all of them are done.
 
@@ -23,7 +31,7 @@ def ingest_site(
         user = local_account(session)
         collection_id = get_or_create(session, user, collection)
     submitted = []
-    for item in read_site(services, user, collection_id, url, limits, fetcher):
+    for item in read_site(services, user, collection_id, url, limits, fetcher, on_existing=on_existing):
         tell(f"{item.url}: {'fetched' if item.outcome.error is None else item.outcome.error.cause}")
         submitted.append(Submitted(item.url, item.outcome))
     stopwatch = run_jobs(services, document_ids_of(submitted), tell)

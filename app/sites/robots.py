@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from app.sites.urls import encoded
+
 AGENT = "footnote"
 _LONGEST_DELAY_S = 10.0
 
@@ -42,15 +44,29 @@ def parse_robots(text: str) -> Robots:
             for agent in agents:
                 groups[agent].append((key, value))
     lines = groups.get(AGENT, groups.get("*", []))
-    rules = tuple((value, key == "allow") for key, value in lines if key != "crawl-delay" and value)
+    rules = tuple((encoded(value), key == "allow") for key, value in lines if key != "crawl-delay" and value)
     return Robots(rules, max((_delay_s(value) for key, value in lines if key == "crawl-delay"), default=0.0))
 
 
 def _matches(pattern: str, target: str) -> bool:
-    """`*` is any run of characters, a final `$` the end; everything else is a prefix."""
-    end = "$" if pattern.endswith("$") else ""
-    parts = pattern.removesuffix("$").split("*")
-    return re.match(".*".join(map(re.escape, parts)) + end, target) is not None
+    """`*` is any run of characters, a final `$` the end; everything else is a prefix.
+
+    Each part is looked for behind the one before, which takes no longer than the parts are long: a regular
+    expression of many stars can be made to run for hours, and it is the site that writes the pattern.
+    """
+    first, *others = pattern.removesuffix("$").split("*")
+    if not target.startswith(first):
+        return False
+    at = len(first)
+    last = others.pop() if pattern.endswith("$") and others else None
+    for part in others:
+        found = target.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    if last is not None:
+        return len(target) - at >= len(last) and target.endswith(last)
+    return not pattern.endswith("$") or at == len(target)
 
 
 def _delay_s(value: str) -> float:

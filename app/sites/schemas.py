@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
+from app.documents.identity import OnExisting
 from app.documents.schemas import UploadedFile
 from app.schemas import RequestModel, ResponseModel
 
@@ -35,6 +36,9 @@ class UrlRead(RequestModel):
     url: str = Field(min_length=1, max_length=2000)
     depth: int = Field(0, ge=0, le=5, description="Links away from the page that are followed.")
     pages: int = Field(1, ge=1, le=100, description="Most pages in all.")
+    on_existing: OnExisting = Field(
+        "replace", description="For an address or bytes that the collection has already, as with an upload."
+    )
 
 
 class ReadUrl(UploadedFile):

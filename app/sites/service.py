@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from app.accounts.types import Account
 from app.collections.service import require
 from app.documents import repository
+from app.documents.identity import OnExisting
 from app.documents.uploads import UploadOutcome, register
 from app.errors import AppError
 from app.services import Services
@@ -33,9 +34,11 @@ def read_site(
     url: str,
     limits: CrawlLimits,
     fetcher: Fetcher,
+    *,
+    on_existing: OnExisting = "replace",
 ) -> Iterator[UrlOutcome]:
     """Fetches and registers page after page. An address that was read before becomes a new version of its
-    document when its bytes have changed, and a duplicate when they have not.
+    document when its bytes have changed, and a duplicate when they have not; `on_existing` may say otherwise.
 
     Raises UrlInvalid or CollectionNotFound; what goes wrong with a page is in its outcome.
     """
@@ -43,23 +46,28 @@ def read_site(
     with services.sessions() as session:
         collection_id = require(session, user, collection_id)
     for visited in crawl(Visitor(fetcher), start, limits):
-        yield UrlOutcome(str(visited.url), _outcome(services, user, collection_id, visited))
+        outcome = _outcome(services, user, collection_id, visited, on_existing)
+        yield UrlOutcome(str(visited.url), outcome)
 
 
-def _outcome(services: Services, user: Account, collection_id: int, visited: Visited) -> UploadOutcome:
+def _outcome(
+    services: Services, user: Account, collection_id: int, visited: Visited, on_existing: OnExisting
+) -> UploadOutcome:
     try:
         if visited.page is None:
             assert visited.error is not None
             raise visited.error
-        return _register(services, user, collection_id, visited.page)
+        return _register(services, user, collection_id, visited.page, on_existing)
     except AppError as error:
         return UploadOutcome(str(visited.url), "rejected", error=error)
 
 
-def _register(services: Services, user: Account, collection_id: int, page: Page) -> UploadOutcome:
+def _register(
+    services: Services, user: Account, collection_id: int, page: Page, on_existing: OnExisting
+) -> UploadOutcome:
     staged = services.blobs.stage(io.BytesIO(page.body), services.settings.max_upload_bytes)
-    with services.sessions() as session:
-        known = repository.get_by_sha256(session, collection_id, staged.sha256)
+    if on_existing == "replace" and not _is_changed(services, collection_id, str(page.url), staged.sha256):
+        on_existing = "skip"
     return register(
         services.sessions,
         services.blobs,
@@ -67,5 +75,14 @@ def _register(services: Services, user: Account, collection_id: int, page: Page)
         collection_id,
         str(page.url),
         staged,
-        on_existing="skip" if known is not None else "replace",
+        on_existing=on_existing,
     )
+
+
+def _is_changed(services: Services, collection_id: int, url: str, sha256: str) -> bool:
+    """Whether the document of this address, or where it has none the collection, lacks these bytes."""
+    with services.sessions() as session:
+        there = repository.get_by_name(session, collection_id, url)
+        if there is not None:
+            return there.sha256 != sha256
+        return repository.get_by_sha256(session, collection_id, sha256) is None

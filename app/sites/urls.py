@@ -9,7 +9,7 @@ from app.sites.errors import UrlInvalid
 
 LONGEST = 1000  # width of `documents.file_name`, which an address becomes
 _PORTS = {"http": 80, "https": 443}
-_PATH = "/%:@!$&'()*+,;=~-._"  # stays as it is, RFC 3986 section 3.3
+_PATH = "/%:@!$&'()*+,;=~-._?"  # stays as it is, RFC 3986 section 3.3 and 3.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,18 @@ def parse_url(text: str, base: Url | None = None) -> Url:
         raise UrlInvalid(f"{_short(text)} is not an address of a site.")
     if parts.username is not None or parts.password is not None:
         raise UrlInvalid("An address with a user name or password in it is not read.")
-    target = quote(parts.path or "/", safe=_PATH)
+    target = encoded(parts.path or "/")
     if parts.query:
-        target += "?" + quote(parts.query, safe=_PATH + "?")
+        target += "?" + encoded(parts.query)
     url = Url(parts.scheme, host, port or _PORTS[parts.scheme], target)
     if len(str(url)) > LONGEST:
         raise UrlInvalid(f"The address is longer than {LONGEST} characters.")
     return url
+
+
+def encoded(text: str) -> str:
+    """Path or query as it is sent, in ASCII; what is encoded already stays."""
+    return quote(text, safe=_PATH)
 
 
 def _short(text: str) -> str:

@@ -13,7 +13,7 @@ from ingest.sniff import MEDIA_TYPES
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
-_ROBOTS_BYTES = 512 * 1024  # RFC 9309 asks for 500 KiB
+_ROBOTS_BYTES = 512 * 1024  # RFC 9309 asks for 500 KiB; what is behind them does not count
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _READABLE = frozenset({*MEDIA_TYPES.values(), *_PAGES})
 _UNSAID = frozenset({"", "application/octet-stream", "binary/octet-stream", "application/x-download"})
@@ -62,14 +62,14 @@ class Visitor:
     def _read_robots(self, url: Url) -> Robots:
         """RFC 9309, 2.3.1: nothing there allows everything, a site in trouble allows nothing."""
         for _ in range(_MOST_REDIRECTS + 1):
-            response = self._fetcher.get(url, max_bytes=_ROBOTS_BYTES)
+            response = self._fetcher.get(url, max_bytes=_ROBOTS_BYTES, whole=False)
             if response.status in _REDIRECTS:
                 url = _location(response)
                 continue
             if response.status >= 500:
                 return NOTHING_ALLOWED
             found = response.status < 300
-            return parse_robots(response.body.decode("utf-8", errors="replace")) if found else Robots()
+            return parse_robots(response.body.decode("utf-8-sig", errors="replace")) if found else Robots()
         return Robots()
 
 

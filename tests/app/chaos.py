@@ -199,10 +199,11 @@ class Client:
             assert time.monotonic() < give_up, f"{method} {path}: no answer"
             time.sleep(0.02)
 
-    def upload(self, number: int) -> int:
-        """Sends the file until it is accepted; returns the document's id."""
+    def upload(self, number: int, replaces: int | None = None) -> int:
+        """Sends the file until it is accepted, as a document of its own or a version; returns its id."""
         name, data = document(number)
-        response = self.send("POST", "/v1/documents", files={"files": (name, data)})
+        fields = {} if replaces is None else {"on_existing": "replace", "document_id": str(replaces)}
+        response = self.send("POST", "/v1/documents", files={"files": (name, data)}, data=fields)
         assert response.status_code == 202, response.text
         (row,) = response.json()["documents"]
         assert row["status"] in {"queued", "duplicate"}, row

@@ -15,6 +15,7 @@ from app.accounts.service import local_account
 from app.accounts.types import Account
 from app.db import Sessions, create_engine, make_sessions, migrate
 from app.documents.blobs import BlobStore
+from tests.app.web_site import WebSite, serving
 
 TEMPLATE = "footnote_template"
 
@@ -77,6 +78,12 @@ def user(sessions: Sessions) -> Account:
 @pytest.fixture
 def blobs(tmp_path: Path) -> BlobStore:
     return BlobStore(tmp_path / "blobs")
+
+
+@pytest.fixture
+def site() -> Iterator[WebSite]:
+    with serving() as running:
+        yield running
 
 
 def _database(url: str, name: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +106,24 @@ def test_ingest_reports_every_file(run: Run, docs: Path) -> None:
     assert (again["status"], again["document_id"]) == ("duplicate", rows["ferry.md"]["document_id"])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["FOLDER", "--watch", "--on-existing", "keep_both"], "--on-existing"),
+        (["FOLDER", "--watch", "--json"], "--json"),
+        (["https://example.org/", "--watch"], "an address"),
+        (["https://example.org/", "--password", "secret"], "--password"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    run: Run, docs: Path, arguments: list[str], named: str
+) -> None:
+    code, _, err = run("ingest", *(str(docs) if each == "FOLDER" else each for each in arguments))
+    assert code == 2
+    assert named in err
+    assert "secret" not in err
+
+
 def test_doctor_agrees_and_exits_zero(run: Run, docs: Path) -> None:
     run("ingest", str(docs))
     code, out, _ = run("doctor", "--json")
@@ -111,6 +131,27 @@ def test_doctor_agrees_and_exits_zero(run: Run, docs: Path) -> None:
     report = last_json(out)
     assert report["ok"]
     assert report["sql_chunks"] == report["dense_chunks"] == report["bm25_chunks"] == 1
+
+
+def test_doctor_names_damage_with_exit_1_and_repairs_it_on_demand(
+    run: Run, docs: Path, tmp_path: Path
+) -> None:
+    run("ingest", str(docs))
+    stray = tmp_path / "data" / "blobs" / "00" / ("0" * 64)
+    stray.parent.mkdir(parents=True, exist_ok=True)
+    stray.write_bytes(b"of no document")
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "footnote.db")) as database:
+        database.execute("DELETE FROM vectors").close()
+        database.commit()
+    code, out, _ = run("doctor", "--json")
+    assert code == 1
+    assert {problem["code"] for problem in last_json(out)["problems"]} >= {"vector_missing", "file_orphaned"}
+    assert "footnote doctor --fix" in out
+    code, out, _ = run("doctor", "--fix")
+    assert (code, out.strip().splitlines()[-1]) == (0, "Everything agrees.")
+    assert not stray.exists()
+    code, out, _ = run("ask", "How often runs the Wend ferry?")
+    assert "twenty minutes" in out
 
 
 def test_an_unknown_setting_is_two_plain_lines(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,9 +206,12 @@ class TestRead:
         assert (again["status"], again["document_id"]) == ("queued", document_id)
         assert client.get("/v1/documents").json()["total"] == 1
 
-    def test_only_a_failed_document_can_be_retried(self, client: TestClient) -> None:
-        response = client.post(f"/v1/documents/{uploaded(client)}/retry")
+    def test_a_ready_document_is_not_tried_again(self, client: TestClient) -> None:
+        document_id = uploaded(client)
+        work(client)
+        response = client.post(f"/v1/documents/{document_id}/retry")
         assert (response.status_code, response.json()["code"]) == (409, "conflict")
+        assert "replace" in response.json()["next_step"]
 
     def test_the_list_is_filtered_and_paged(self, client: TestClient) -> None:
         ids = [uploaded(client, f"{n}.txt", f"text {n}".encode()) for n in range(3)]
@@ -232,6 +235,7 @@ class TestRead:
         assert response.headers["content-type"] == "application/octet-stream"
         assert response.headers["content-disposition"].startswith("attachment;")
         assert response.headers["x-content-type-options"] == "nosniff"
+        assert "no-store" in response.headers["cache-control"]  # a browser must not outlive a deletion
 
     def test_a_file_that_vanished_is_404(self, client: TestClient) -> None:
         document_id = uploaded(client)

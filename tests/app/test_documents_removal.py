@@ -91,12 +91,20 @@ def test_parallel_uploads_of_the_same_bytes_are_one_document(
     assert (count(sessions, Document), count(sessions, Job)) == (1, 1)
 
 
-def test_an_upload_restores_lost_bytes(sessions: Sessions, blobs: BlobStore, user: Account) -> None:
-    upload(sessions, blobs, user, b"x")
+@pytest.mark.parametrize("left", [None, b"", b"some of "])
+def test_an_upload_restores_lost_bytes(
+    sessions: Sessions, blobs: BlobStore, user: Account, left: bytes | None
+) -> None:
+    """The doctor says to upload again what is gone or cut off."""
+    upload(sessions, blobs, user, b"some of them")
     (digest,) = blobs.digests()
-    blobs.delete(digest)
-    assert upload(sessions, blobs, user, b"x").status == "duplicate"
+    if left is None:
+        blobs.delete(digest)
+    else:
+        blobs.path(digest).write_bytes(left)
+    assert upload(sessions, blobs, user, b"some of them").status == "duplicate"
     assert list(blobs.digests()) == [digest]
+    assert blobs.path(digest).read_bytes() == b"some of them"
 
 
 def test_deletion_hides_in_one_transaction_and_a_sweep_leaves_nothing(

@@ -107,6 +107,23 @@ def test_a_new_version_answers_only_when_it_is_ready(
     assert (row.status, row.version, row.ready_version) == ("ready", 2, 2)
 
 
+def test_a_version_may_have_the_bytes_of_another_document_and_be_given_up_again(
+    sessions: Sessions, blobs: BlobStore, user: Account, queue: JobQueue
+) -> None:
+    first = upload(sessions, blobs, user, b"one").document_id or 0
+    read(queue, "28 days")
+    second = upload(sessions, blobs, user, b"two", file_name="b.txt").document_id
+    read(queue, "30 days")
+    outcome = upload(sessions, blobs, user, b"two", on_existing="replace", document_id=first)
+    assert (outcome.document_id, outcome.version) == (first, 2)
+    third = upload(sessions, blobs, user, b"one", file_name="c.txt", on_existing="keep_both").document_id
+    assert len({first, second, third}) == 3
+    with sessions.begin() as session:  # its old bytes have become another document's, too
+        assert versions.go_back(session, session.get_one(Document, first))
+    row = document(sessions, first)
+    assert (row.version, row.status, row.file_name) == (1, "ready", "a.txt")
+
+
 def test_a_new_version_that_fails_leaves_the_old_one_answering(
     sessions: Sessions, blobs: BlobStore, user: Account, queue: JobQueue
 ) -> None:

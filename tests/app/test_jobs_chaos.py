@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 from app.db import Sessions, create_engine, make_sessions
 from app.doctor import check
 from app.services import assemble_services
-from app.tables import ChunkRow, Document, IndexChangeRow, Job, VectorRow
+from app.tables import ChunkRow, Document, DocumentVersion, IndexChangeRow, Job, VectorRow
 from ingest.types import Stage
 from tests.app.chaos import DOCUMENTS_AT_WORK, PATIENCE_S, Client, Crew, chaos_settings, crew, document
 from tests.fakes import fake_models
@@ -30,11 +30,13 @@ STAGE_WAIT_S = 2.0  # for a job to be in the stage that is to be hit
 
 
 class Person(threading.Thread):
-    """Uploads all the time; now and then deletes, stops or retries something."""
+    """Uploads all the time; now and then deletes, stops, retries or replaces something."""
 
     def __init__(self, client: Client, seed: int) -> None:
         super().__init__(daemon=True)
-        self.uploaded: dict[int, int] = {}  # number of the file to id of the document
+        self.sent = 0  # files, counted from 0
+        self.uploaded: dict[int, int] = {}  # id of the document to the number of its newest file
+        self.replaced = 0
         self.deleted: set[int] = set()
         self.failure: Exception | None = None
         self.finish = threading.Event()
@@ -50,12 +52,24 @@ class Person(threading.Thread):
             self.failure = error
 
     def _act(self) -> None:
-        waiting = [each for each in self._client.statuses().values() if _is_busy(each)]
+        there = self._client.statuses()
+        waiting = [document_id for document_id, row in there.items() if _is_busy(row)]
         if len(waiting) < DOCUMENTS_AT_WORK:
-            number = len(self.uploaded)
-            self.uploaded[number] = self._client.upload(number)
+            if there and self._random.random() < 0.2:
+                self._replace(self._random.choice(list(there)))
+            else:
+                self.uploaded[self._client.upload(self.sent)] = self.sent
+                self.sent += 1
         elif self._random.random() < 0.1:
-            self._disturb(int(str(self._random.choice(waiting)["id"])))
+            self._disturb(self._random.choice(waiting))
+
+    def _replace(self, document_id: int) -> None:
+        """A new version, whatever becomes of the one before; never of a damaged file."""
+        self.sent += self.sent % 11 == 10
+        assert self._client.upload(self.sent, document_id) == document_id
+        self.uploaded[document_id] = self.sent
+        self.sent += 1
+        self.replaced += 1
 
     def _disturb(self, document_id: int) -> None:
         deed = self._random.choice(["delete", "cancel and retry"])
@@ -128,7 +142,10 @@ def test_whatever_is_killed_nothing_is_lost_doubled_or_orphaned(
         rows = wait_until_done(client)
         engine.dispose()
         assert_no_parser_is_left(running)
-    print(f"{dict(running.kills)}; {len(person.uploaded)} documents, {len(person.deleted)} deleted")
+    print(
+        f"{dict(running.kills)}; {len(person.uploaded)} documents, {len(person.deleted)} deleted, "
+        f"{person.replaced} new versions"
+    )
     assert_each_ended_well(person, rows)
     assert_rows_are_whole(tmp_path, rows)
 
@@ -154,9 +171,8 @@ def assert_no_parser_is_left(running: Crew) -> None:
 def assert_each_ended_well(person: Person, rows: dict[int, dict[str, object]]) -> None:
     """Good files are ready, damaged ones say why, deleted ones are gone, and there is nothing else."""
     assert person.failure is None
-    assert len(set(person.uploaded.values())) == len(person.uploaded)
-    assert set(rows) == set(person.uploaded.values()) - person.deleted
-    for number, document_id in person.uploaded.items():
+    assert set(rows) == set(person.uploaded) - person.deleted
+    for document_id, number in person.uploaded.items():
         if document_id in person.deleted:
             continue
         row = rows[document_id]
@@ -181,6 +197,11 @@ def assert_rows_are_whole(data_dir: Path, rows: dict[int, dict[str, object]]) ->
                 .where(IndexChangeRow.action == "add")
                 .group_by(IndexChangeRow.document_id)
             ).all()
+            read = session.execute(
+                select(DocumentVersion.document_id, func.count())
+                .where(DocumentVersion.ready_at.is_not(None))
+                .group_by(DocumentVersion.document_id)
+            ).all()
             unfinished = session.scalars(select(Job.id).where(Job.status.in_(("queued", "running")))).all()
             ready = {
                 each.id: each.chunk_count
@@ -196,6 +217,7 @@ def assert_rows_are_whole(data_dir: Path, rows: dict[int, dict[str, object]]) ->
     assert {key: sorted(value) for key, value in positions.items()} == {
         document_id: list(range(count or 0)) for document_id, count in ready.items()
     }
-    assert {document_id: times for document_id, times in added if times != 1} == {}
+    versions = {document_id: times for document_id, times in read if document_id in ready}
+    assert {document_id: times for document_id, times in added if document_id in ready} == versions
     assert not unfinished
     assert not list((data_dir / "work").glob("*"))

@@ -13,7 +13,7 @@ from app.cli import app as cli
 from app.jobs.commands import jobs_app
 from app.jobs.failures import disk_full
 from app.jobs.queue import JobQueue, RetryPolicy
-from app.jobs.types import JobProgress, StageCount
+from app.jobs.types import JobProgress, LeaseLost, StageCount
 from app.services import Services
 from app.tables import Document
 
@@ -84,6 +84,44 @@ def test_a_document_that_waits_for_another_try_says_why(
     assert (document["status"], document["error"]) == ("queued", None)
     assert document["progress"]["attempts"] == 1
     assert document["progress"]["last_error"]["code"] == "disk_full"
+
+
+def test_a_document_that_waits_for_another_try_is_tried_at_once(client: TestClient, document_id: int) -> None:
+    queue = JobQueue(services_of(client).sessions, "elsewhere|1|0.00|a", RetryPolicy(30, 3, 600))
+    job = queue.take_next()
+    assert job is not None
+    queue.fail(job, disk_full("index", "a.txt"))
+    assert queue.take_next() is None
+    retried = client.post(f"/v1/documents/{document_id}/retry")
+    assert (retried.status_code, retried.json()["job_id"]) == (202, job.job_id)
+    again = queue.take_next()
+    assert again is not None
+    assert (again.job_id, again.attempts) == (job.job_id, 2)
+
+
+def test_a_document_whose_reading_hangs_is_begun_anew(
+    client: TestClient, document_id: int, queue: JobQueue
+) -> None:
+    hanging = queue.take_next()
+    assert hanging is not None
+    assert client.post(f"/v1/documents/{document_id}/retry").status_code == 202
+    with pytest.raises(LeaseLost):
+        queue.heartbeat(hanging)
+    fresh = queue.take_next()
+    assert fresh is not None
+    assert (fresh.document_id, fresh.attempts) == (document_id, 1)
+    assert queue.take_next() is None
+
+
+def test_a_document_is_deleted_in_any_state(client: TestClient, document_id: int, queue: JobQueue) -> None:
+    job = queue.take_next()
+    assert job is not None
+    assert client.delete(f"/v1/documents/{document_id}").status_code == 204
+    with pytest.raises(LeaseLost):
+        queue.heartbeat(job)
+    for act in ("cancel", "retry"):
+        assert client.post(f"/v1/documents/{document_id}/{act}").status_code == 404
+    assert client.get("/v1/jobs").json()["items"] == []
 
 
 def test_stopping_what_is_not_there_says_so(client: TestClient) -> None:

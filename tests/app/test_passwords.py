@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from app.documents.local import ingest_paths
 from app.documents.sweeping import sweep
+from app.folders.keeping import FolderKeeper
 from app.jobs.commands import jobs_app
 from app.jobs.worker import run_worker
 from app.services import Services
@@ -137,3 +138,14 @@ def test_the_command_line_takes_it_too(
     assert outcome(client, row["document_id"]) == "ready"
     (row,) = ingest_paths(services, [path], "Other", lambda _: None, password=PASSWORD)
     assert row["status"] == "ready"
+
+
+def test_a_watched_folder_takes_it_too(client: TestClient, tmp_path: Path) -> None:
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    (folder / "safe.pdf").write_bytes(SAFE)
+    keeper = FolderKeeper(services_of(client), folder, "Default", lambda _: None, PASSWORD)
+    keeper.round()
+    assert keeper.round().added == ["safe.pdf"]
+    (document,) = client.get("/v1/documents").json()["items"]
+    assert document["status"] == "ready"

@@ -1,40 +1,29 @@
 """Every file of the shared collection over HTTP to an API process, read by a worker process.
 
-`make shared-files` runs it and prints the counts. Queue, parsers, sandbox and tokenizer are the product's.
-The vectors are a stand-in's: they would take most of the time. Nothing is asked.
+`make shared-files` runs it and prints the counts.
 """
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import socket
-import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from app.db import create_engine
-from app.doctor import check
-from app.documents.blobs import BlobStore
-from app.jobs.worker import run_worker
-from app.services import IngestModels, Services, assemble_services
-from app.settings import Settings, load_settings
-from ingest.failures import NEXT_STEPS
-from tests.fakes import fake_ingest_models, fake_models
+from tests.app.processes import (
+    Service,
+    assert_ended_well,
+    assert_everything_agrees,
+    assert_says_why,
+    print_counts,
+    running_service,
+)
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.weights, pytest.mark.timeout(2400)]
 
-SPAWN = multiprocessing.get_context("spawn")
-START_S = 120.0
 READING_S = 1800.0
-STAGES = {"stored", "parse", "chunk", "embed", "index"}
 PASSWORDS = {
     "2206.01062_pg3.pdf": "1234",
     "aes-128.pdf": "foo",
@@ -44,113 +33,10 @@ PASSWORDS = {
 }
 
 
-def ingest_models(settings: Settings) -> IngestModels:
-    """The real tokenizer beside the stand-in's vectors."""
-    from app.wiring import build_ingest_models
-
-    return replace(fake_ingest_models(), token_spans=build_ingest_models(settings).token_spans)
-
-
-def build(settings: Settings) -> Services:
-    return assemble_services(settings, fake_models())
-
-
-def work(settings: Settings) -> None:
-    """The worker process."""
-    engine = create_engine(settings.resolved_database_url)
-    blobs = BlobStore(settings.data_dir / "blobs")
-    models = ingest_models(settings)
-    run_worker(settings, engine, blobs, models, stop=threading.Event(), may_exit=True)
-
-
-def serve(settings: Settings) -> None:
-    """The API process."""
-    import uvicorn
-
-    from app.main import create_app
-
-    uvicorn.run(create_app(settings, build), host="127.0.0.1", port=settings.api_port, log_level="warning")
-
-
-class Service:
-    """The two processes, and a client of the first."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.http = httpx.Client(base_url=settings.resolved_api_url, timeout=60, trust_env=False)
-        self.api = SPAWN.Process(target=serve, args=(settings,))
-        self.api.start()
-        self._wait_until_ready()
-        self.worker = SPAWN.Process(target=work, args=(settings,))
-        self.worker.start()
-
-    def _wait_until_ready(self) -> None:
-        give_up = time.monotonic() + START_S
-        while time.monotonic() < give_up:
-            with contextlib.suppress(httpx.TransportError):
-                if self.http.get("/healthz").is_success:
-                    return
-            time.sleep(0.2)
-        raise AssertionError("the API did not start")
-
-    def assert_alive(self) -> None:
-        """Neither process has crashed or been replaced."""
-        assert self.worker.is_alive(), "the worker ended"
-        assert self.api.is_alive(), "the API ended"
-
-    def upload(self, name: str, path: Path) -> dict[str, Any]:
-        response = self.http.post("/v1/documents", files={"files": (name, path.read_bytes())})
-        if response.status_code == 422:  # the one file that was sent was refused
-            return {"status": "rejected", "document_id": None, "error": response.json()}
-        assert response.status_code == 202, (name, response.text)
-        (row,) = response.json()["documents"]
-        return dict(row)
-
-    def documents(self) -> dict[int, dict[str, Any]]:
-        """Every document, once none waits or is being read."""
-        give_up = time.monotonic() + READING_S
-        while time.monotonic() < give_up:
-            self.assert_alive()
-            items = self.http.get("/v1/documents", params={"limit": 1000}).json()["items"]
-            if all(each["status"] in {"ready", "failed"} for each in items):
-                return {each["id"]: each for each in items}
-            time.sleep(0.5)
-        raise AssertionError(f"still at work: {[x['file_name'] for x in items if x['status'] != 'ready']}")
-
-    def has_text(self, document: dict[str, Any]) -> bool:
-        """Whether any page that can be read over HTTP holds a letter or digit."""
-        for number in range(1, document["page_count"] + 1):
-            page = self.http.get(f"/v1/documents/{document['id']}/pages/{number}").json()
-            if any(map(str.isalnum, page["text"])):
-                return True
-        return False
-
-    def stop(self) -> None:
-        self.http.close()
-        for process in (self.worker, self.api):
-            process.kill()
-            process.join()
-
-
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    running = Service(load_settings({}, data_dir=tmp_path, api_port=port))
-    try:
+    with running_service(tmp_path) as running:
         yield running
-    finally:
-        running.stop()
-
-
-def assert_says_why(error: dict[str, Any] | None, name: str) -> None:
-    """Code, stage, cause and next step, in sentences."""
-    assert error is not None, name
-    assert error["code"] in NEXT_STEPS, (name, error)
-    assert error["stage"] in STAGES, (name, error)
-    assert error["cause"].endswith("."), (name, error)
-    assert error["next_step"].endswith("."), (name, error)
 
 
 def test_every_shared_file_is_ready_or_says_why_not(shared_data: Path, service: Service) -> None:
@@ -163,7 +49,7 @@ def test_every_shared_file_is_ready_or_says_why_not(shared_data: Path, service: 
     assert len(names) >= 116
     started = time.monotonic()
     outcomes = {name: service.upload(name, root / name) for name in names}
-    documents = service.documents()
+    documents = service.documents(READING_S)
     seconds = time.monotonic() - started
     for name, outcome in outcomes.items():
         if outcome["status"] == "rejected":
@@ -177,41 +63,11 @@ def test_every_shared_file_is_ready_or_says_why_not(shared_data: Path, service: 
     assert_everything_agrees(service.settings)
 
 
-def assert_ended_well(service: Service, document: dict[str, Any]) -> None:
-    if document["status"] == "ready":
-        assert document["error"] is None, document
-        assert document["chunk_count"] > 0, document
-        assert service.has_text(document), document
-    else:
-        assert_says_why(document["error"], document["file_name"])
-        assert document["error"]["file"] == document["file_name"], document
-
-
 def assert_passwords_open(service: Service, outcomes: dict[str, dict[str, Any]]) -> None:
     """Protected files fail without their password, and are read with it."""
     ids = {name: outcomes[name]["document_id"] for name in PASSWORDS}
     for name, password in PASSWORDS.items():
         response = service.http.post(f"/v1/documents/{ids[name]}/retry", json={"password": password})
         assert response.status_code == 202, (name, response.text)
-    documents = service.documents()
+    documents = service.documents(READING_S)
     assert {name: documents[ids[name]]["status"] for name in PASSWORDS} == dict.fromkeys(PASSWORDS, "ready")
-
-
-def assert_everything_agrees(settings: Settings) -> None:
-    services = build(settings)
-    try:
-        report = check(services)
-    finally:
-        services.close()
-    assert report.ok, report.text()
-
-
-def print_counts(
-    outcomes: dict[str, dict[str, Any]], documents: dict[int, dict[str, Any]], seconds: float
-) -> None:
-    sent = Counter(outcome["status"] for outcome in outcomes.values())
-    ended = Counter(document["status"] for document in documents.values())
-    codes = Counter(document["error"]["code"] for document in documents.values() if document["error"])
-    passages = sum(document["chunk_count"] or 0 for document in documents.values())
-    print(f"\n{len(outcomes)} files in {seconds:.0f} s: {dict(sent)}; {dict(ended)}; {passages} passages")
-    print(f"failed: {dict(codes)}")

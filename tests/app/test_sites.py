@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -12,7 +14,6 @@ from fastapi.testclient import TestClient
 
 from app.accounts.service import local_account
 from app.documents.index_sync import access_filter, catch_up, load_chunks
-from app.errors import AppError
 from app.main import create_app
 from app.services import Services
 from app.settings import Settings
@@ -23,37 +24,9 @@ from app.sites.endpoints import get_fetcher
 from app.sites.errors import UrlAddressPrivate, UrlInvalid, UrlTimeout, UrlTooLarge, UrlUnreachable
 from app.sites.fetching import Fetcher, FetchLimits
 from app.sites.local import ingest_site
-from app.sites.robots import parse_robots
 from app.sites.urls import parse_url
 from app.sites.visiting import Visitor
-from tests.app.web_site import WebSite, serving
-
-LIMITS = FetchLimits(max_bytes=100_000, connect_s=1.0, total_s=1.0)
-
-
-@pytest.fixture
-def site() -> Iterator[WebSite]:
-    with serving() as running:
-        yield running
-
-
-def loopback(address: str) -> bool:
-    """The allowance of these tests: what is public, and the test's own server."""
-    return address == "127.0.0.1" or is_public(address)
-
-
-def reader(**changes: object) -> Fetcher:
-    return Fetcher(**{"limits": LIMITS, "may_connect": loopback, **changes})  # type: ignore[arg-type]
-
-
-def visit(site: WebSite, path: str, fetcher: Fetcher | None = None) -> bytes:
-    return Visitor(fetcher or reader()).visit(parse_url(site.address + path)).body
-
-
-def refusal(site: WebSite, path: str) -> AppError:
-    with pytest.raises(AppError) as caught:
-        visit(site, path)
-    return caught.value
+from tests.app.web_site import LIMITS, WebSite, reader, refusal, visit
 
 
 class TestAddresses:
@@ -205,49 +178,6 @@ class TestUrls:
         assert "\n" not in str(parse_url("http://a.org/x\r\nHost: evil"))
 
 
-class TestRobots:
-    TEXT = """
-    User-agent: *
-    Disallow: /
-
-    User-agent: other
-    User-agent: Footnote   # that is us
-    Disallow: /private
-    Allow: /private/open
-    Disallow: /*.pdf$
-    Crawl-delay: 2
-    """
-
-    def test_the_longest_rule_of_our_group_decides(self) -> None:
-        robots = parse_robots(self.TEXT)
-        allowed = ["/", "/public", "/private/open/x", "/a.pdf?page=1"]
-        refused = ["/private", "/private/x", "/docs/a.pdf"]
-        assert [robots.allows(target) for target in allowed + refused] == [True] * 4 + [False] * 3
-        assert robots.delay_s == 2.0
-
-    def test_without_our_name_the_group_of_everyone_counts(self) -> None:
-        assert not parse_robots("User-agent: *\nDisallow: /").allows("/x")
-        assert parse_robots("User-agent: other\nDisallow: /").allows("/x")
-        assert parse_robots("User-agent: *\nDisallow:").allows("/x")
-        assert parse_robots("<html>not found</html>").allows("/x")
-
-    def test_what_it_forbids_is_not_asked_for(self, site: WebSite) -> None:
-        site.send("/robots.txt", b"User-agent: *\nDisallow: /no", "text/plain")
-        site.html("/no", "not for programs")
-        site.redirect("/yes", "/no")
-        assert refusal(site, "/no").code == "url_robots_disallowed"
-        assert refusal(site, "/yes").code == "url_robots_disallowed"
-        assert "/no" not in site.asked
-
-    def test_a_site_in_trouble_allows_nothing_and_one_without_the_file_everything(
-        self, site: WebSite
-    ) -> None:
-        site.html("/", "hello")
-        assert b"hello" in visit(site, "/")
-        site.send("/robots.txt", b"", "text/plain", 503)
-        assert refusal(site, "/").code == "url_robots_disallowed"
-
-
 class TestFetching:
     def test_redirects_are_followed_and_counted(self, site: WebSite) -> None:
         site.html("/end", "arrived")
@@ -313,6 +243,43 @@ class TestFetching:
         with pytest.raises(UrlTimeout):
             visit(site, "/", reader(limits=FetchLimits(total_s=0.4)))
         assert time.monotonic() - started < 5
+
+    def test_a_handshake_that_drips_bytes_is_cut_off(self) -> None:
+        """TLS is spoken before the first byte of HTTP: it counts, too."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+
+            def drip() -> None:
+                peer, _ = server.accept()
+                with peer, contextlib.suppress(OSError):
+                    peer.sendall(b"\x16\x03\x03\x40\x00")  # a handshake record of 16 kB
+                    for _ in range(100):
+                        peer.sendall(b"\0")
+                        time.sleep(0.05)
+
+            threading.Thread(target=drip, daemon=True).start()
+            started = time.monotonic()
+            with pytest.raises(UrlTimeout):
+                reader(limits=FetchLimits(total_s=0.4)).get(
+                    parse_url(f"https://127.0.0.1:{server.getsockname()[1]}/")
+                )
+            assert time.monotonic() - started < 3
+
+    def test_many_addresses_where_nobody_answers_share_the_time(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def silence(target: tuple[str, int], timeout: float) -> socket.socket:
+            time.sleep(timeout)
+            raise TimeoutError
+
+        monkeypatch.setattr(socket, "create_connection", silence)
+        fetcher = reader(
+            resolve=lambda host, port: [f"93.184.216.{number}" for number in range(1, 200)],
+            limits=FetchLimits(connect_s=0.1, total_s=0.4),
+        )
+        started = time.monotonic()
+        with pytest.raises(UrlTimeout):
+            fetcher.get(parse_url("http://silent.example/"))
+        assert time.monotonic() - started < 3
 
     def test_a_site_that_is_not_there(self) -> None:
         with socket.socket() as unused:

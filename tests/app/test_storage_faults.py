@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sqlite3
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +19,13 @@ from fastapi.testclient import TestClient
 from app import cli, db
 from app.doctor import check
 from app.documents.local import ingest_paths
+from app.jobs.worker import run_worker
 from app.main import create_app
 from app.services import Services
 from app.settings import Settings
+from retrieval import growing
+from retrieval.clustered import SearchEffort
+from retrieval.growing import Growth
 
 Build = Callable[[Settings], Services]
 BIG = b"Everyone has 28 days of leave. " * 20_000
@@ -109,6 +116,43 @@ def test_a_snapshot_that_finds_no_room_leaves_the_one_before_and_no_litter(
     assert list(folder.rglob("staged-*")) == []
     saved.index.save()
     assert {path for path in files_of(folder) if "snapshot-" in str(path)} != before
+
+
+def test_vectors_that_are_cut_while_they_are_in_use_are_rebuilt_and_end_no_process(
+    settings: Settings, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = Growth(clustered_from=40, effort=SearchEffort(scanned=60, short_list=20, exact=5))
+    monkeypatch.setattr(growing, "Growth", lambda: small)
+    with TestClient(create_app(settings, build), raise_server_exceptions=False) as client:
+        services: Services = client.app.state.services  # type: ignore[attr-defined]
+        words = "".join(f"# Ward {n}\n\nWard {n} of the harbour has {n + 20} beds.\n\n" for n in range(100))
+        assert send(client, words.encode(), "wards.md").status_code == 202
+        read_waiting(services)
+        wait_until(lambda: services.index._dense.clustered)  # the follower has trained its lists
+        asked = {"question": "How many beds has ward 77 of the harbour?"}
+        before = client.post("/v1/search", json=asked).json()["hits"]
+        os.truncate(services.index._dense._index._vectors._descriptor, 0)  # type: ignore[union-attr]
+        response = client.post("/v1/search", json=asked)
+        if response.status_code != 200:  # or the follower was quicker
+            assert (response.status_code, response.json()["code"]) == (503, "index_damaged")
+            assert response.headers["Retry-After"]
+        wait_until(lambda: client.post("/v1/search", json=asked).status_code == 200)
+        after = client.post("/v1/search", json=asked).json()["hits"]
+        assert [hit["chunk_id"] for hit in after] == [hit["chunk_id"] for hit in before]
+        assert check(services).ok
+
+
+def read_waiting(services: Services) -> None:
+    """A worker until nothing waits."""
+    models, stop = services.models.ingest, threading.Event()
+    run_worker(services.settings, services.engine, services.blobs, models, stop=stop, until_idle=True)
+
+
+def wait_until(fulfilled: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 30
+    while not fulfilled():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.5], ids=["emptied", "cut in half"])

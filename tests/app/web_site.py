@@ -8,7 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
+
+from app.errors import AppError
+from app.sites.addresses import is_public
+from app.sites.fetching import Fetcher, FetchLimits
+from app.sites.urls import parse_url
+from app.sites.visiting import Visitor
+
 Handler = Callable[[BaseHTTPRequestHandler], None]
+LIMITS = FetchLimits(max_bytes=100_000, connect_s=1.0, total_s=1.0)
 
 
 @dataclass
@@ -65,3 +74,22 @@ def serving() -> Iterator[WebSite]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def loopback(address: str) -> bool:
+    """The allowance of these tests: what is public, and the test's own server."""
+    return address == "127.0.0.1" or is_public(address)
+
+
+def reader(**changes: object) -> Fetcher:
+    return Fetcher(**{"limits": LIMITS, "may_connect": loopback, **changes})  # type: ignore[arg-type]
+
+
+def visit(site: WebSite, path: str, fetcher: Fetcher | None = None) -> bytes:
+    return Visitor(fetcher or reader()).visit(parse_url(site.address + path)).body
+
+
+def refusal(site: WebSite, path: str) -> AppError:
+    with pytest.raises(AppError) as caught:
+        visit(site, path)
+    return caught.value

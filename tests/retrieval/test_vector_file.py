@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from retrieval.types import Vectors
+from retrieval.types import Vectors, VectorsLost
 from retrieval.vector_file import VectorFile
 
 DIMENSION = 32
@@ -49,6 +50,24 @@ def test_rows_that_were_never_written_are_refused(file: VectorFile) -> None:
         with pytest.raises(IndexError, match="vector file of 5"):
             file.read(np.array([0, row]))
     assert file.read(np.empty(0, dtype=np.int64)).shape == (0, DIMENSION)
+
+
+def test_a_file_that_was_cut_is_refused_and_ends_no_process(file: VectorFile, tmp_path: Path) -> None:
+    """Its pages are mapped: reading one that is gone would be a SIGBUS."""
+    file.append(drawn(5000, seed=1))
+    assert not file.cut
+    os.truncate(f"/proc/self/fd/{file._descriptor}", 100)
+    assert file.cut
+    rows, asked = np.arange(4000, 5000), drawn(1, seed=2)[0]
+    for use in (
+        lambda: file.read(rows),
+        lambda: file.nearest(rows, asked, 3),
+        lambda: file.append(drawn(1, seed=3)),
+    ):
+        with pytest.raises(VectorsLost, match="5000 vectors"):
+            use()
+    with pytest.raises(OSError, match="cannot be read"):
+        file.save(tmp_path / "saved")
 
 
 def test_what_was_saved_is_loaded_without_the_space_behind_it(file: VectorFile, tmp_path: Path) -> None:

@@ -207,6 +207,10 @@ def test_a_try_that_failed_is_told_while_another_waits(open_documents, state: Fa
 
     assert "Waiting" in shown(app)
     assert "The last try failed: The disk is full" in shown(app)
+    button = app.button(key="retry-1")
+    assert button.label == "Try now"
+    button.click().run()
+    assert ("POST", "/v1/documents/1/retry") in state.requests
 
 
 def test_reading_is_stopped_and_can_be_tried_again(open_documents, state: FakeState):
