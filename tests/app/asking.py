@@ -24,14 +24,7 @@ def upload(
     response = client.post("/v1/documents", files=sent, data=form)
     assert response.status_code == 202, response.text
     services: Services = client.app.state.services  # type: ignore[attr-defined]
-    run_worker(
-        services.settings,
-        services.engine,
-        services.blobs,
-        services.models.ingest,
-        stop=threading.Event(),
-        until_idle=True,
-    )
+    work(services)
     return [row["document_id"] for row in response.json()["documents"]]
 
 
@@ -50,3 +43,15 @@ def events(client: TestClient, path: str, body: Mapping[str, Any]) -> list[tuple
         blocks = "".join(response.iter_text()).strip().split("\n\n")
     pairs = [block.split("\n", 1) for block in blocks]
     return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in pairs]
+
+
+def work(services: Services) -> None:
+    """A worker's run until no job is left."""
+    run_worker(
+        services.settings,
+        services.engine,
+        services.blobs,
+        services.models.ingest,
+        stop=threading.Event(),
+        until_idle=True,
+    )

@@ -6,7 +6,6 @@ Each way goes through its own seam: the HTTP API, the command line, a site that 
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from fastapi.testclient import TestClient
 import app.wiring
 from app import cli
 from app.documents.identity import OnExisting
-from app.jobs.worker import run_worker
 from app.main import create_app
 from app.services import Services
 from app.settings import Settings
@@ -26,6 +24,7 @@ from app.sites.crawling import CrawlLimits
 from app.sites.endpoints import get_fetcher
 from app.sites.fetching import Fetcher
 from app.sites.local import ingest_site
+from tests.app.asking import work
 from tests.app.web_site import WebSite
 
 OLD = "<p>Everyone has 28 days of leave.</p>"
@@ -105,17 +104,6 @@ def send(
         "address by command": address_by_command,
     }
     return ways[request.param]
-
-
-def work(services: Services) -> None:
-    run_worker(
-        services.settings,
-        services.engine,
-        services.blobs,
-        services.models.ingest,
-        stop=threading.Event(),
-        until_idle=True,
-    )
 
 
 def documents(client: TestClient) -> list[dict[str, Any]]:

@@ -9,8 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.documents.sweeping import sweep
-from app.jobs.worker import Worker, run_worker
+from app.jobs.worker import Worker
 from app.services import Services
+from tests.app.asking import work
 
 OLD = b"Everyone has 28 days of leave."
 NEW = b"Everyone has 30 days of leave. So says the new handbook."
@@ -20,19 +21,6 @@ QUESTION = "How many days of leave has everyone?"
 @pytest.fixture
 def services(client: TestClient) -> Services:
     return client.app.state.services  # type: ignore[attr-defined]
-
-
-def work(services: Services) -> None:
-    import threading
-
-    run_worker(
-        services.settings,
-        services.engine,
-        services.blobs,
-        services.models.ingest,
-        stop=threading.Event(),
-        until_idle=True,
-    )
 
 
 def send(client: TestClient, data: bytes, name: str = "leave.txt", **fields: Any) -> dict[str, Any]:
