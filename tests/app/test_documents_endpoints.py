@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 
-from app.jobs.worker import run_worker
 from app.services import Services
 from app.settings import Settings, load_settings
+from tests.app import asking
 from tests.app.factories import second_user, upload
 
 TEXT = "# Leave\n\nEveryone has 28 days of leave.\n"
@@ -35,15 +34,7 @@ def send(client: TestClient, *files: tuple[str, bytes], **form: object) -> Respo
 
 
 def work(client: TestClient) -> None:
-    services = services_of(client)
-    run_worker(
-        services.settings,
-        services.engine,
-        services.blobs,
-        services.models.ingest,
-        stop=threading.Event(),
-        until_idle=True,
-    )
+    asking.work(services_of(client))
 
 
 def uploaded(client: TestClient, name: str = "leave.md", data: bytes = TEXT.encode()) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,9 @@ from app.documents.local import ingest_paths
 from app.documents.sweeping import sweep
 from app.folders.keeping import FolderKeeper
 from app.jobs.commands import jobs_app
-from app.jobs.worker import run_worker
 from app.services import Services
 from app.tables import DocumentVersion
+from tests.app import asking
 from tests.ingest.samples import pdf
 
 PASSWORD = "sésame 7"
@@ -30,15 +29,7 @@ def services_of(client: TestClient) -> Services:
 
 
 def work(client: TestClient) -> None:
-    services = services_of(client)
-    run_worker(
-        services.settings,
-        services.engine,
-        services.blobs,
-        services.models.ingest,
-        stop=threading.Event(),
-        until_idle=True,
-    )
+    asking.work(services_of(client))
 
 
 def send(client: TestClient, data: bytes = SAFE, **form: str) -> int:
