@@ -1,9 +1,9 @@
 """The dense index over real sentences: `python -m tests.bench.sentences FOLDER`, on a quiet machine.
 
 Reads every `*.jsonl.gz` below the folder. Strings under `question` or `query` are questions, sentences of all
-other strings are passages; both are embedded by the default encoder and kept in the file named by `--vectors`,
-so that a second run starts at once. What `footnote bench search` measures with made-up vectors is measured with
-these, at a few sizes.
+other strings are passages; both are embedded by the default encoder and kept in the file named by
+`--vectors`, so that a second run starts at once. What `footnote bench search` measures with made-up vectors
+is measured with these, at a few sizes.
 """
 
 from __future__ import annotations
