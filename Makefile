@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all bench-browser gpu gate-figures planted replay follow-ups train-smoke mutants mutants-http shared-files chaos bench million bench-storage lint types samples lock clean
+.PHONY: help run test test-all bench-browser gpu gate-figures planted replay follow-ups train-smoke mutants mutants-http shared-files chaos bench million million-real bench-storage lint types samples lock clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -83,6 +83,9 @@ bench: $(BIN)/.installed-bench  ## measure speed and memory beside other librari
 
 million: $(BIN)/.installed-bench  ## dense and lexical search up to a million passages, against flat; 10 minutes and 6 GB
 	$(BIN)/footnote bench search --json $(if $(QUICK),--quick)
+
+million-real: $(BIN)/.installed-bench  ## the dense index over the sentences of TEXTS=../shared/data, embedded first: half an hour
+	$(BIN)/python -m tests.bench.sentences $(or $(TEXTS),../shared/data) --vectors .footnote/sentences.npz
 
 bench-browser: $(BIN)/.installed-dev  ## time from sending a question to sources and first word on the screen
 	$(BIN)/python -m tests.browser.measure_chat

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bench.measure import Figures, Run, percentile, seconds, summarise
 from bench.report import OURS, Row, row_of
 from bench.session import Session
-from bench.vectors import DIMENSION, Noise, TextLike
+from bench.vectors import DIMENSION, Noise, TextLike, VectorSource
 from retrieval.growing import GrowingIndex
 from retrieval.types import AccessFilter, IndexEntry, ScoredId, Vectors
 
@@ -42,6 +42,7 @@ def _text_like(session: Session, bench: Bench) -> Iterator[Row]:
     what = f"lists, {bench.count:,} vectors"
     yield _row(f"{what}: building", "s", bench.build_s)
     yield _row(f"{what}: resident bytes a vector", "bytes", bench.bytes_a_vector)
+    yield _row(f"{what}: share of them scanned", "", bench.index.scanned_share)
     yield _row(f"{what}: recall@10", "", bench.recall(ALL))
     results = session.compare({OURS: bench.asking(ALL), "faiss IndexFlatIP": bench.scanning}, budget_s=30.0)
     yield row_of(f"{what}, p50", "ms", results, 0)
@@ -58,7 +59,7 @@ def _text_like(session: Session, bench: Bench) -> Iterator[Row]:
 class Bench:
     """An index, and a flat one with the same vectors as the truth."""
 
-    def __init__(self, source: TextLike, count: int, folder: Path) -> None:
+    def __init__(self, source: VectorSource, count: int, folder: Path) -> None:
         self.count, self._source = count, source
         self.questions = source.draw(200, seed=0)
         self.flat = faiss.IndexFlatIP(DIMENSION)

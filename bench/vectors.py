@@ -8,6 +8,7 @@ same size. Share of the true ten nearest when 10, 20, 30, 50% of the lists are s
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
@@ -17,6 +18,16 @@ DIMENSION = 384
 PASSAGES_PER_TOPIC = 27
 NOISE, DECAY = 0.8, 0.4  # of a passage around its topic; of the spectrum, by the power of its rank
 BLOCK = 20_000
+
+
+class VectorSource(Protocol):
+    """Where a benchmark's vectors come from."""
+
+    def draw(self, count: int, *, seed: int) -> Vectors:
+        """float32 [count, DIMENSION] of unit length to ask with; the same for the same seed."""
+
+    def blocks(self, count: int) -> Iterator[Vectors]:
+        """`count` vectors to search in, a block at a time."""
 
 
 class TextLike:

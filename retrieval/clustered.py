@@ -1,10 +1,11 @@
 """Nearest neighbours among millions: lists by nearest centre, short codes scanned, the best scored again.
 
 Three steps a search. The lists whose centres are nearest to the question are taken until they hold enough
-permitted vectors. Their 4-bit product-quantised codes (FAISS fast scan: 20 times as fast as 8-bit scalars)
-give a short list. The vectors of the short list are read from the vector file and scored exactly.
-Jégou, Douze and Schmid, PAMI 2011; André, Kermarrec and Le Scouarnec, VLDB 2015. Vectors are turned first, so
-that every code has an equal share of their spread: Ge, He, Ke and Sun, PAMI 2014 (the parametric solution).
+permitted vectors; how many are enough is measured when the index is built. Their 4-bit product-quantised
+codes (FAISS fast scan: 20 times as fast as 8-bit scalars) give a short list. The vectors of the short list
+are read from the vector file and scored exactly. Jégou, Douze and Schmid, PAMI 2011; André, Kermarrec and Le
+Scouarnec, VLDB 2015. Vectors are turned first, so that every code has an equal share of their spread: Ge, He,
+Ke and Sun, PAMI 2014 (the parametric solution).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from retrieval.document_rows import DocumentRows, Selection
 from retrieval.frozen import Frozen
+from retrieval.tuning import TOP, scanned_share
 from retrieval.types import AccessFilter, IndexEntry, ScoredId, Vectors
 from retrieval.vector_file import VectorFile
 
@@ -29,6 +31,7 @@ _LISTS_PER_ROOT = 2.0  # lists for each square root of the vectors they are made
 _SAMPLE_PER_LIST, _ROUNDS, _SEED = 48, 8, 20  # k-means
 
 CODES, VECTORS, RUNS, CHUNKS = "codes.faiss", "vectors.f16", "runs.npy", "chunks.npy"
+SHARE = "share.npy"  # older snapshots have none: their searches scan as much as the effort allows
 
 Codes = Any
 """`faiss.IndexIVFPQFastScan` behind a rotation; the stubs of FAISS know it as a plain `Index` only.
@@ -39,7 +42,7 @@ Snapshots of older releases have no rotation and two dimensions a code; they sea
 
 @dataclass(frozen=True, slots=True)
 class SearchEffort:
-    """What a search may cost; recall follows from it."""
+    """What a search may cost at most; `tune` finds out how much of it recall needs."""
 
     scanned: int = 700_000  # permitted vectors whose codes are compared, 4 ns each
     short_list: int = 1024  # scored exactly at least; twice as many as are asked for where that is more
@@ -98,6 +101,7 @@ class ClusteredIndex:
         self._lists = _lists_of(codes)
         self._vectors = vectors
         self._effort = effort
+        self._share = 1.0  # of all vectors, to be scanned
         self._centres: Vectors = self._lists.quantizer.reconstruct_n(0, self._lists.nlist)
         self._documents = DocumentRows()
         self._chunk_ids: NDArray[np.int64] = np.empty(0, dtype=np.int64)  # by row
@@ -116,6 +120,8 @@ class ClusteredIndex:
         if codes.d != dimension or len(rows) > 1 or codes.ntotal != len(loaded):
             raise ValueError(f"{folder}: codes, vectors and rows do not match")
         loaded._read_lists()
+        if (folder / SHARE).exists():
+            loaded._share = float(np.load(folder / SHARE, allow_pickle=False))
         return loaded
 
     def __len__(self) -> int:
@@ -133,6 +139,11 @@ class ClusteredIndex:
         return self._vectors.cut
 
     @property
+    def share(self) -> float:
+        """How much of all vectors a search scans, as far as its effort allows."""
+        return self._share
+
+    @property
     def made_for(self) -> float:
         """How many vectors the number of lists is right for."""
         return float((self._lists.nlist / _LISTS_PER_ROOT) ** 2)
@@ -143,6 +154,16 @@ class ClusteredIndex:
             self._add_vectors(block)
         self._documents, self._chunk_ids = DocumentRows(source.runs), source.chunk_ids
         self._read_lists()
+
+    def tune(self, source: Frozen) -> None:
+        """Learn how much a search must scan, by questions made from `source`, which has just filled this."""
+        everything = Selection(None, len(self))
+
+        def nearest(vector: Vectors, share: float) -> NDArray[np.float32]:
+            self._share = share
+            return self._nearest(vector, min(TOP, len(self)), everything)[1]
+
+        self._share = scanned_share(source, nearest)
 
     def replace(self, document_ids: Iterable[int], entries: Sequence[IndexEntry]) -> None:
         """Delete documents, then append entries."""
@@ -185,13 +206,19 @@ class ClusteredIndex:
         k = min(k, selection.count)
         if k < 1 or not np.isfinite(vector).all():
             return []
-        with _one_thread():
-            rows = np.sort(self._short_list(vector, k, selection))
-            rows, scores = self._vectors.nearest(rows, vector, k)
+        rows, scores = self._nearest(vector, k, selection)
         chunk_ids = self._chunk_ids[rows]
         best = np.lexsort((chunk_ids, -scores))  # equal scores in the order of their chunks
         pairs = zip(chunk_ids[best].tolist(), scores[best].tolist(), strict=True)
         return [ScoredId(*pair) for pair in pairs]
+
+    def _nearest(
+        self, vector: Vectors, k: int, selection: Selection
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The k best rows, best first, and their scores."""
+        with _one_thread():
+            rows = np.sort(self._short_list(vector, k, selection))
+            return self._vectors.nearest(rows, vector, k)
 
     def _short_list(self, vector: Vectors, k: int, selection: Selection) -> NDArray[np.int64]:
         """Rows worth an exact score: all permitted ones where they are few."""
@@ -228,7 +255,7 @@ class ClusteredIndex:
             sizes = selection.per_list(self._list_of_row, len(sizes))
         order = np.argsort(-scores)
         order = order[sizes[order] > 0]
-        enough = max(self._effort.scanned, wanted)
+        enough = max(min(self._effort.scanned, self._share * len(self)), wanted)
         return order[: int(np.searchsorted(np.cumsum(sizes[order]), enough)) + 1]
 
     def chunk_ids(self) -> frozenset[int]:
@@ -246,6 +273,7 @@ class ClusteredIndex:
         self._vectors.save(folder / VECTORS)
         np.save(folder / RUNS, self._documents.runs, allow_pickle=False)
         np.save(folder / CHUNKS, self._chunk_ids, allow_pickle=False)
+        np.save(folder / SHARE, np.float64(self._share), allow_pickle=False)
 
     def _read_lists(self) -> None:
         """Learn from the index which list each row is in."""

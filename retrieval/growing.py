@@ -70,6 +70,11 @@ class GrowingIndex:
         return isinstance(self._index, ClusteredIndex)
 
     @property
+    def scanned_share(self) -> float:
+        """How much of all vectors a search compares, by codes or exactly, as far as its effort allows."""
+        return self._index.share if isinstance(self._index, ClusteredIndex) else 1.0
+
+    @property
     def damaged(self) -> bool:
         """Whether it has lost vectors and must be filled again."""
         return isinstance(self._index, ClusteredIndex) and self._index.damaged
@@ -160,13 +165,17 @@ class GrowingIndex:
 
     def _build(self, source: Frozen) -> FlatIndex | ClusteredIndex:
         """A new index of the shape that fits what is left."""
-        built: FlatIndex | ClusteredIndex
-        if len(source.rows) < self._growth.clustered_from / 2:  # most of it was deleted
-            built = FlatIndex(self._dimension)
-        else:
-            codes = train(source, self._dimension)
-            built = ClusteredIndex(codes, VectorFile(self._folder, self._dimension), self._growth.effort)
+        if len(source.rows) >= self._growth.clustered_from / 2:
+            return self._clustered(source)
+        built = FlatIndex(self._dimension)  # most of it was deleted
         built.fill(source)
+        return built
+
+    def _clustered(self, source: Frozen) -> ClusteredIndex:
+        codes = train(source, self._dimension)
+        built = ClusteredIndex(codes, VectorFile(self._folder, self._dimension), self._growth.effort)
+        built.fill(source)
+        built.tune(source)
         return built
 
     def _switch(self, built: FlatIndex | ClusteredIndex) -> None:

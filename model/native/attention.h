@@ -194,12 +194,13 @@ inline void score_tile(const uint32_t* queries, const uint32_t* keys, int64_t wi
     }
 }
 
-// 32 columns of the values [SPAN / 2, D] added to eight rows of out, D apart, under their weights, `stride` apart.
-inline void gather_tile(const uint32_t* values, int64_t width, const int32_t* weights, int64_t stride, float* out) {
+// 32 columns of the values [pairs, D] added to eight rows of out, D apart, under their weights, `stride` apart.
+inline void gather_tile(const uint32_t* values, int64_t pairs_of_keys, int64_t width, const int32_t* weights,
+                        int64_t stride, float* out) {
     __m512 low[TILE_ROWS], high[TILE_ROWS];
     for (int q = 0; q < TILE_ROWS; ++q)
         low[q] = _mm512_loadu_ps(out + q * width), high[q] = _mm512_loadu_ps(out + q * width + 16);
-    for (int64_t s = 0; s < SPAN / 2; ++s, values += width) {
+    for (int64_t s = 0; s < pairs_of_keys; ++s, values += width) {
         const __m512bh a = pairs(values), b = pairs(values + 16);
 #pragma GCC unroll 8
         for (int q = 0; q < TILE_ROWS; ++q) {
@@ -223,25 +224,25 @@ class QueryBlock {
     void clear() { std::fill(out_.begin(), out_.end(), 0.0f); }
     float* out(int64_t q) { return out_.data() + q * width_; }
 
-    // scores [16, SPAN], rows `stride` apart, of keys [D / 2, SPAN].
-    void score(const uint32_t* keys, int64_t count, float* scores, int64_t stride) const {
+    // scores [16, SPAN], or their first half, rows `stride` apart, of keys [D / 2, SPAN].
+    void score(const uint32_t* keys, bool whole, int64_t count, float* scores, int64_t stride) const {
 #ifdef __AMX_BF16__
         if (tiles_in_use.load(std::memory_order_relaxed))
-            return score_in_tiles(queries_.data(), keys, width_, scores, stride);
+            return score_in_tiles(queries_.data(), keys, width_, whole, scores, stride);
 #endif
         for (int64_t q = 0; q < count; q += TILE_ROWS)
-            for (int64_t half = 0; half < SPAN; half += 32)
+            for (int64_t half = 0; half < (whole ? SPAN : SPAN / 2); half += SPAN / 2)
                 score_tile(&queries_[q * width_ / 2], keys + half, width_, scores + q * stride + half, stride);
     }
-    // Values [SPAN / 2, D] under weights [16, SPAN / 2], rows `stride` apart.
-    void gather(const uint32_t* values, int64_t count, const int32_t* weights, int64_t stride) {
+    // Values [pairs, D], pairs of keys and a multiple of sixteen, under weights [16, pairs], rows `stride` apart.
+    void gather(const uint32_t* values, int64_t pairs, int64_t count, const int32_t* weights, int64_t stride) {
 #ifdef __AMX_BF16__
         if (tiles_in_use.load(std::memory_order_relaxed))
-            return gather_in_tiles(values, width_, weights, stride, out_.data());
+            return gather_in_tiles(values, pairs, width_, weights, stride, out_.data());
 #endif
         for (int64_t q = 0; q < count; q += TILE_ROWS)
             for (int64_t i = 0; i < width_; i += 32)
-                gather_tile(values + i, width_, weights + q * stride, stride, out(q) + i);
+                gather_tile(values + i, pairs, width_, weights + q * stride, stride, out(q) + i);
     }
 
    private:
@@ -261,18 +262,17 @@ class TextTile {
         for (int64_t q = 0; q < count; ++q) block_.load(q, queries + q * stride);
     }
     void attend(const PackedSpans& spans, int64_t keys) {
-        const int64_t padded = (keys + SPAN - 1) / SPAN * SPAN;
+        const int64_t padded = (keys + SPAN / 2 - 1) / (SPAN / 2) * (SPAN / 2);
         if (int64_t(scores_.size()) < BLOCK_ROWS * padded / 16)
             scores_.resize(BLOCK_ROWS * padded / 16), weights_.resize(BLOCK_ROWS * padded / 2);
         float* scores = reinterpret_cast<float*>(scores_.data());
-        for (int64_t at = 0; at < keys; at += SPAN)
-            block_.score(spans.keys(at / SPAN, 0), count_, scores + at, padded);
+        for (int64_t at = 0; at < padded; at += SPAN)
+            block_.score(spans.keys(at / SPAN, 0), padded - at >= SPAN, count_, scores + at, padded);
         float totals[BLOCK_ROWS];
         for (int64_t q = 0; q < count_; ++q)
             totals[q] = soften(scores + q * padded, keys, padded, weights_.data() + q * padded / 2);
         block_.clear();
-        for (int64_t at = 0; at < keys; at += SPAN)
-            block_.gather(spans.values(at / SPAN, 0), count_, weights_.data() + at / 2, padded / 2);
+        block_.gather(spans.values(0, 0), padded / 2, count_, weights_.data(), padded / 2);
         for (int64_t q = 0; q < count_; ++q)
             for (int64_t i = 0; i < width_; ++i) block_.out(q)[i] /= totals[q];
     }
@@ -323,7 +323,7 @@ class QueryTile {
     void attend(int64_t span, const uint32_t* keys, const uint32_t* values) {
         alignas(64) float scores[BLOCK_ROWS * SPAN];
         alignas(64) int32_t weights[BLOCK_ROWS * SPAN / 2];
-        block_.score(keys, count_, scores, SPAN);
+        block_.score(keys, true, count_, scores, SPAN);
         for (int q = 0; q < count_; ++q) {
             weigh_row(span, q, scores + q * SPAN);
             for (int part = 0; part < 2; ++part) {
@@ -333,7 +333,7 @@ class QueryTile {
                                        _mm512_cvtne2ps_pbh(_mm512_load_ps(row + 16), _mm512_load_ps(row))));
             }
         }
-        block_.gather(values, count_, weights, SPAN / 2);
+        block_.gather(values, SPAN / 2, count_, weights, SPAN / 2);
     }
     // The weighted mean of values [D] of one query.
     const float* result(int q) {

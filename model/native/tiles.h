@@ -56,8 +56,9 @@ inline void multiply_tile(const void* rows, const void* quads, int32_t* dots) {
     _tile_stored(0, dots, 64);
 }
 
-// scores [16, 64], rows `stride` apart, of queries [16, width / 2] and keys [width / 2, 64]: pairs of columns.
-inline void score_in_tiles(const uint32_t* queries, const uint32_t* keys, int64_t width, float* scores,
+// scores [16, 64], or their first 32 columns, rows `stride` apart, of queries [16, width / 2] and keys [width / 2, 64]:
+// pairs of columns.
+inline void score_in_tiles(const uint32_t* queries, const uint32_t* keys, int64_t width, bool whole, float* scores,
                            int64_t stride) {
     write_out();
     _tile_zero(0);
@@ -70,6 +71,7 @@ inline void score_in_tiles(const uint32_t* queries, const uint32_t* keys, int64_
         _tile_dpbf16ps(0, 4, 5);
         _tile_loadd(6, keys + 16, 256);
         _tile_dpbf16ps(1, 4, 6);
+        if (!whole) continue;
         _tile_loadd(7, keys + 32, 256);
         _tile_dpbf16ps(2, 4, 7);
         _tile_loadd(5, keys + 48, 256);
@@ -77,6 +79,7 @@ inline void score_in_tiles(const uint32_t* queries, const uint32_t* keys, int64_
     }
     _tile_stored(0, scores, stride * 4);
     _tile_stored(1, scores + 16, stride * 4);
+    if (!whole) return;
     _tile_stored(2, scores + 32, stride * 4);
     _tile_stored(3, scores + 48, stride * 4);
 }
@@ -106,19 +109,23 @@ inline void multiply_square(const uint32_t* rows, int64_t stride, const uint32_t
     _tile_stored(3, out + 16 * out_stride + 16, out_stride * 4);
 }
 
-// Adds values [32, width], pairs of keys, to out [16, width] under weights [16, 32], rows `stride` apart.
-inline void gather_in_tiles(const uint32_t* values, int64_t width, const int32_t* weights, int64_t stride,
+// Adds values [pairs, width], pairs of keys, to out [16, width] under weights [16, pairs], rows `stride` apart. Sums stay
+// in the registers for all pairs.
+inline void gather_in_tiles(const uint32_t* values, int64_t pairs, int64_t width, const int32_t* weights, int64_t stride,
                             float* out) {
     write_out();
-    _tile_loadd(4, weights, stride * 4);
-    _tile_loadd(5, weights + 16, stride * 4);
-    for (int64_t i = 0; i < width; i += 16) {
+    for (int64_t i = 0; i < width; i += 32) {
         _tile_loadd(0, out + i, width * 4);
-        _tile_loadd(6, values + i, width * 4);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(7, values + 16 * width + i, width * 4);
-        _tile_dpbf16ps(0, 5, 7);
+        _tile_loadd(1, out + i + 16, width * 4);
+        for (int64_t pair = 0; pair < pairs; pair += 16) {
+            _tile_loadd(4, weights + pair, stride * 4);
+            _tile_loadd(6, values + pair * width + i, width * 4);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_loadd(7, values + pair * width + i + 16, width * 4);
+            _tile_dpbf16ps(1, 4, 7);
+        }
         _tile_stored(0, out + i, width * 4);
+        _tile_stored(1, out + i + 16, width * 4);
     }
 }
 
