@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
+import httpx
 import pytest
 
 from app.errors import AppError
@@ -18,6 +21,9 @@ from app.sites.visiting import Visitor
 
 Handler = Callable[[BaseHTTPRequestHandler], None]
 LIMITS = FetchLimits(max_bytes=100_000, connect_s=1.0, total_s=1.0)
+Read = dict[str, Any]
+Wanted = Callable[[Read], bool]
+READ_S = 20.0  # longest read of a test's site
 
 
 @dataclass
@@ -93,3 +99,30 @@ def refusal(site: WebSite, path: str) -> AppError:
     with pytest.raises(AppError) as caught:
         visit(site, path)
     return caught.value
+
+
+def begin_read(client: httpx.Client, url: str, collection_id: int = 1, **body: object) -> Read:
+    """The read as it was when it began."""
+    response = client.post(f"/v1/collections/{collection_id}/urls", json={"url": url, **body})
+    assert response.status_code == 202, response.text
+    return dict(response.json())
+
+
+def state_of(client: httpx.Client, read: Read) -> Read:
+    response = client.get(f"/v1/site-reads/{read['id']}")
+    assert response.status_code == 200, response.text
+    return dict(response.json())
+
+
+def until(client: httpx.Client, read: Read, wanted: Callable[[dict[str, Any]], bool]) -> Read:
+    """The read as soon as it is as wanted."""
+    give_up = time.monotonic() + READ_S
+    while not wanted(now := state_of(client, read)):
+        assert time.monotonic() < give_up, now
+        time.sleep(0.02)
+    return now
+
+
+def read_to_end(client: httpx.Client, url: str, **body: object) -> Read:
+    """Begins a read and waits until it is over."""
+    return until(client, begin_read(client, url, **body), lambda now: now["status"] != "running")
