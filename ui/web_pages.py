@@ -1,4 +1,4 @@
-"""A form that reads a page of the web, and pages of its site, into a collection."""
+"""A form that has a page of the web, and pages of its site, read into a collection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST_PAGES = 20  # of a site, where its links are followed
 
 
 def web_page_form(client: Client, collection: Collection) -> list[Upload] | None:
-    """What became of each page; None until somebody asks for one. A refusal is an outcome, too."""
+    """The refusal to begin, or nothing where it has begun; None until somebody asks for a page."""
     with (
         st.popover("Add a web page", icon=":material/language:", key="web-page"),
         st.form("read-url", border=False, clear_on_submit=True),
@@ -23,14 +23,13 @@ def web_page_form(client: Client, collection: Collection) -> list[Upload] | None
         )
         if not st.form_submit_button("Read it", type="primary") or not url:
             return None
-        with st.spinner("Fetching"):
-            return read(client, collection, url, follow=follow)
+        return begin(client, collection, url, follow=follow)
 
 
-def read(client: Client, collection: Collection, url: str, *, follow: bool) -> list[Upload]:
-    """One outcome a page."""
-    pages = MOST_PAGES if follow else 1
+def begin(client: Client, collection: Collection, url: str, *, follow: bool) -> list[Upload]:
+    """Has it read while the page goes on; what is refused at once is an outcome."""
     try:
-        return client.read_url(collection.id, url, depth=1 if follow else 0, pages=pages)
+        client.sites.start(collection.id, url, depth=1 if follow else 0, pages=MOST_PAGES if follow else 1)
     except ApiError as error:
         return [Upload(file_name=url, status="rejected", error=error.failure)]
+    return []

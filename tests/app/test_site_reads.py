@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -26,36 +25,10 @@ from app.sites.fetching import FetchLimits
 from app.sites.tables import SiteRead
 from app.tables import User, utc_now
 from tests.app.processes import ROOT, running_service
-from tests.app.web_site import WebSite, begin_read, read_to_end, reader, state_of, until
+from tests.app.web_site import Held, WebSite, begin_read, read_to_end, reader, state_of, until
 
 PATIENT = FetchLimits(max_bytes=100_000, connect_s=30.0, total_s=60.0)
 SOON_S = 1.0
-
-
-@dataclass
-class Held:
-    """A page that is not sent before it is let go."""
-
-    asked: threading.Event = field(default_factory=threading.Event)
-    hung_up: threading.Event = field(default_factory=threading.Event)
-    let_go: threading.Event = field(default_factory=threading.Event)
-
-    def __call__(self, request: BaseHTTPRequestHandler) -> None:
-        self.asked.set()
-        request.connection.settimeout(0.02)
-        while not self.let_go.is_set():
-            try:
-                if request.connection.recv(1) == b"":
-                    self.hung_up.set()
-                    return
-            except TimeoutError:
-                continue
-        body = b"<p>Late.</p>"
-        request.send_response(200)
-        request.send_header("Content-Type", "text/html")
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body)
 
 
 @pytest.fixture

@@ -53,6 +53,32 @@ class WebSite:
         self.send(path, b"", "text/html", status, Location=target)
 
 
+@dataclass
+class Held:
+    """A page that is not sent before it is let go."""
+
+    asked: threading.Event = field(default_factory=threading.Event)
+    hung_up: threading.Event = field(default_factory=threading.Event)
+    let_go: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, request: BaseHTTPRequestHandler) -> None:
+        self.asked.set()
+        request.connection.settimeout(0.02)
+        while not self.let_go.is_set():
+            try:
+                if request.connection.recv(1) == b"":
+                    self.hung_up.set()
+                    return
+            except TimeoutError:
+                continue
+        body = b"<p>Late.</p>"
+        request.send_response(200)
+        request.send_header("Content-Type", "text/html")
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+
 @contextmanager
 def serving() -> Iterator[WebSite]:
     """A site that answers 404 until it is given pages."""
