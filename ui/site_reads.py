@@ -11,7 +11,7 @@ from ui.progress import time_left
 from ui.schemas import Collection, Upload
 from ui.sites_api import SiteRead
 from ui.text import counted, escape_markdown, file_size, short_address
-from ui.views import failures_shown, show_failure
+from ui.views import failed_where, failures_shown, show_failure
 
 REFRESH_S = 1.0
 LONGEST_ADDRESS = 60  # characters
@@ -52,9 +52,8 @@ def show_running(client: Client, read: SiteRead) -> None:
     """The page in hand, what came of those before, and a way to stop."""
     done = len(read.documents)
     st.progress(min(1.0, done / read.pages), text=escape_markdown(headline(read)))
-    st.caption(escape_markdown(doing(read)))
-    if done:
-        st.caption(f"{tally(read)} · {file_size(read.size_bytes)}")
+    so_far = f"  \n{tally(read)} · {file_size(read.size_bytes)}" if done else ""
+    st.caption(escape_markdown(doing(read)) + so_far)
     st.button(
         "Cancel",
         key=f"cancel-read-{read.id}",
@@ -83,7 +82,11 @@ def doing(read: SiteRead) -> str:
 
 def tally(read: SiteRead) -> str:
     """`2 pages added, 1 unchanged, 1 could not be read`; what there is none of is left out (pure)."""
-    counts = ((read.added, "added"), (read.unchanged, "unchanged"), (read.refused, "could not be read"))
+    return in_words((read.added, "added"), (read.unchanged, "unchanged"), (read.refused, "could not be read"))
+
+
+def in_words(*counts: tuple[int, str]) -> str:
+    """`2 pages added, 1 unchanged` (pure)."""
     found = [(count, what) for count, what in counts if count]
     return ", ".join(
         f"{f'{count:,}' if index else counted(count, 'page')} {what}"
@@ -94,7 +97,7 @@ def tally(read: SiteRead) -> str:
 def kept(read: SiteRead) -> str:
     """What a read leaves that was cut short (pure)."""
     if read.added or read.unchanged:
-        return f"What was taken in stays: {tally(read)}."
+        return f"What was taken in stays: {in_words((read.added, 'added'), (read.unchanged, 'unchanged'))}."
     return "No page was taken in."
 
 
@@ -150,6 +153,7 @@ def say_outcome(read: SiteRead) -> None:
             )
         case _ if read.error is not None:
             show_failure(read.error, title=short_address(read.url, LONGEST_ADDRESS))
+            st.caption(failed_where(read.error))
 
 
 def left_out(read: SiteRead) -> str:

@@ -8,12 +8,14 @@ from ui.client import ApiError, Client
 from ui.schemas import Collection, Upload
 
 MOST_PAGES = 20  # of a site, where its links are followed
+FORM = "web-page-number"  # session key; a new number gives a new, closed form
 
 
 def web_page_form(client: Client, collection: Collection) -> list[Upload] | None:
     """The refusal to begin, or nothing where it has begun; None until somebody asks for a page."""
+    number = st.session_state.setdefault(FORM, 0)
     with (
-        st.popover("Add a web page", icon=":material/language:", key="web-page"),
+        st.popover("Add a web page", icon=":material/language:", key=f"web-page-{number}"),
         st.form("read-url", border=False, clear_on_submit=True),
     ):
         url = st.text_input("Address", placeholder="https://", max_chars=2000).strip()
@@ -32,4 +34,5 @@ def begin(client: Client, collection: Collection, url: str, *, follow: bool) -> 
         client.sites.start(collection.id, url, depth=1 if follow else 0, pages=MOST_PAGES if follow else 1)
     except ApiError as error:
         return [Upload(file_name=url, status="rejected", error=error.failure)]
+    st.session_state[FORM] += 1  # it would stand before the progress
     return []

@@ -141,7 +141,7 @@ def test_counts_are_in_words():
     assert tally(site_read(added=1, unchanged=2)) == "1 page added, 2 unchanged"
     assert tally(site_read(refused=2)) == "2 pages could not be read"
     assert kept(site_read(refused=2)) == "No page was taken in."
-    assert kept(site_read(added=2)) == "What was taken in stays: 2 pages added."
+    assert kept(site_read(added=2, refused=1)) == "What was taken in stays: 2 pages added."
     limited = site_read(waiting=3, pages_left=0)
     assert "The limit of 20 pages was reached; 3 more addresses were found." in left_out(limited)
     assert left_out(site_read(waiting=3, pages_left=1)) == ""
