@@ -7,7 +7,10 @@ import threading
 import time
 from typing import Any, cast
 
+from sqlalchemy.exc import DBAPIError
+
 from app.accounts.types import Account
+from app.db_failures import explained
 from app.documents.identity import OnExisting
 from app.errors import AppError, InternalError
 from app.services import Services
@@ -40,10 +43,13 @@ def execute(services: Services, user: Account, read_id: int, fetcher: Fetcher, s
     except ReadStopped:
         status, error = _stopped(services, read_id)
     except AppError as failure:
-        status, error = "failed", failure.body().model_dump(mode="json")
+        status, error = _failed(failure)
+    except DBAPIError as failure:
+        log.exception("site read %d could not be stored", read_id)
+        status, error = _failed(explained(failure))
     except Exception:
         log.exception("site read %d failed", read_id)
-        status, error = "failed", InternalError("The site could not be read.").body().model_dump(mode="json")
+        status, error = _failed(InternalError("The site could not be read."))
     with services.sessions.begin() as session:
         repository.finish(session, read_id, services.site_reads.holder, status, error)
 
@@ -113,6 +119,10 @@ class _Reading:
         self._next_renewal_s = time.monotonic() + RENEW_S
         with self._services.sessions.begin() as session:
             repository.note(session, self._read_id, self._services.site_reads.holder, **values)
+
+
+def _failed(failure: AppError) -> Ended:
+    return "failed", failure.body().model_dump(mode="json")
 
 
 def _stopped(services: Services, read_id: int) -> Ended:

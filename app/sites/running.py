@@ -37,8 +37,9 @@ class RunningReads:
     def stop(self, read_id: int) -> None:
         """Ends the read if this process does it."""
         with self._lock:
-            stop, _ = self._running.get(read_id, (threading.Event(), None))
-        stop.set()
+            running = self._running.get(read_id)
+        if running is not None:
+            running[0].set()
 
     def stop_all(self) -> None:
         """Ends all and waits for them."""

@@ -32,6 +32,7 @@ class StoppableFetcher:
 
     def get(self, url: Url, *, max_bytes: int | None = None, whole: bool = True) -> Response:
         """Like `Fetcher.get`; raises ReadStopped, too, and hangs up then."""
+        self._check()
         answer: Future[Response] = Future()
 
         def fetch() -> None:

@@ -161,6 +161,19 @@ def test_a_cancel_ends_a_name_that_is_looked_up_for_ever(client: TestClient, sit
     assert site.asked == [], "the connection was made after all"
 
 
+def test_what_goes_wrong_inside_is_no_read_that_runs_for_ever(
+    client: TestClient, site: WebSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_host: str, _port: int) -> list[str]:
+        raise RuntimeError("a mistake")
+
+    client.app.dependency_overrides[get_fetcher] = lambda: reader(resolve=broken)  # type: ignore[attr-defined]
+    over = read_to_end(client, site.address)
+    assert (over["status"], over["error"]["code"]) == ("failed", "internal_error")
+    assert "a mistake" not in str(over)
+    assert "a mistake" in caplog.text
+
+
 def test_a_page_that_drips_is_cut(client: TestClient, site: WebSite) -> None:
     hung_up = threading.Event()
 
