@@ -35,7 +35,8 @@ from app.overview.endpoints import router as overview
 from app.query_guard import refuse_unknown_query
 from app.services import Services
 from app.settings import Settings
-from app.sites.endpoints import router as sites
+from app.sites.endpoints import collection_router as sites
+from app.sites.endpoints import router as site_reads
 
 DESCRIPTION = "Upload documents, ask, and get answers whose every claim carries a footnote."
 INVALID: Responses = {422: {"model": ErrorBody, "description": "A field is wrong or unknown."}}
@@ -77,6 +78,7 @@ def create_app(settings: Settings, build: Callable[[Settings], Services]) -> Fas
     for router in (
         collections,
         sites,
+        site_reads,
         gate,
         documents,
         passages,

@@ -17,6 +17,7 @@ from app.answers.types import GeneratorName, Verify
 from app.db import Sessions, create_engine, make_sessions, migrate
 from app.documents.blobs import BlobStore
 from app.settings import Settings
+from app.sites.running import RunningReads
 from ingest.types import TokenSpans
 from retrieval.index_store import IndexStore
 from retrieval.types import Encode, ScorePairs, SearchConfig
@@ -213,11 +214,13 @@ class Services:
     alone: bool = False  # a command's own process, which may be ended to get rid of a stage that hangs
     running: RunningAnswers = field(default_factory=RunningAnswers)
     inspections: Inspections = field(default_factory=Inspections)
+    site_reads: RunningReads = field(default_factory=RunningReads)
 
     def close(self) -> None:
         """Stops the models and releases files and connections."""
         self.running.cancel_all()
         self.inspections.cancel_all()
+        self.site_reads.stop_all()
         self.models.close()
         self.index.close()
         self.engine.dispose()

@@ -35,6 +35,7 @@ from ui.schemas import (
     Upload,
 )
 from ui.service_schemas import Configurations, Gate, Overview
+from ui.sites_api import Sites
 from ui.sse import parse_events
 from ui.traces import Influences, InspectionProgress, ReplayResult, Trace
 
@@ -76,6 +77,7 @@ class Client:
         # trust_env off: a proxy variable must not carry requests to this machine somewhere else.
         self._http = httpx.Client(base_url=base_url, timeout=TIMEOUT, trust_env=False, transport=transport)
         self.evals = Evals(self._send)
+        self.sites = Sites(self._send)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -138,13 +140,6 @@ class Client:
             timeout=SLOW_TIMEOUT,
         )
         return TypeAdapter(list[Upload]).validate_python(response.json()["documents"])[0]
-
-    def read_url(self, collection_id: int, url: str, *, depth: int, pages: int) -> list[Upload]:
-        """Fetches a page, and pages of its site up to `depth` links away; one outcome each."""
-        body = {"url": url, "depth": depth, "pages": pages}
-        path = f"/v1/collections/{collection_id}/urls"
-        response = self._send("POST", path, json=body, timeout=SLOW_TIMEOUT)
-        return TypeAdapter(list[Upload]).validate_python(response.json()["documents"])
 
     def delete_document(self, document_id: int) -> None:
         self._send("DELETE", f"/v1/documents/{document_id}")

@@ -37,6 +37,13 @@ def shortened(text: str, length: int) -> str:
     return line[: length - 1].rsplit(" ", 1)[0].rstrip(",;:") + "…"
 
 
+def short_address(url: str, length: int) -> str:
+    """An address of the web without its scheme, at most so long: both ends tell most."""
+    text = url.split("://", 1)[-1].rstrip("/")
+    half = (length - 1) // 2
+    return text if len(text) <= length else f"{text[:half]}…{text[-half:]}"
+
+
 def file_size(size_bytes: int) -> str:
     """A size as people write it."""
     size = float(size_bytes)

@@ -1,4 +1,4 @@
-"""A form that reads a page of the web, and pages of its site, into a collection."""
+"""A form that has a page of the web, and pages of its site, read into a collection."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from ui.client import ApiError, Client
 from ui.schemas import Collection, Upload
 
 MOST_PAGES = 20  # of a site, where its links are followed
+FORM = "web-page-number"  # session key; a new number gives a new, closed form
 
 
 def web_page_form(client: Client, collection: Collection) -> list[Upload] | None:
-    """What became of each page; None until somebody asks for one. A refusal is an outcome, too."""
+    """The refusal to begin, or nothing where it has begun; None until somebody asks for a page."""
+    number = st.session_state.setdefault(FORM, 0)
     with (
-        st.popover("Add a web page", icon=":material/language:", key="web-page"),
+        st.popover("Add a web page", icon=":material/language:", key=f"web-page-{number}"),
         st.form("read-url", border=False, clear_on_submit=True),
     ):
         url = st.text_input("Address", placeholder="https://", max_chars=2000).strip()
@@ -23,14 +25,14 @@ def web_page_form(client: Client, collection: Collection) -> list[Upload] | None
         )
         if not st.form_submit_button("Read it", type="primary") or not url:
             return None
-        with st.spinner("Fetching"):
-            return read(client, collection, url, follow=follow)
+        return begin(client, collection, url, follow=follow)
 
 
-def read(client: Client, collection: Collection, url: str, *, follow: bool) -> list[Upload]:
-    """One outcome a page."""
-    pages = MOST_PAGES if follow else 1
+def begin(client: Client, collection: Collection, url: str, *, follow: bool) -> list[Upload]:
+    """Has it read while the page goes on; what is refused at once is an outcome."""
     try:
-        return client.read_url(collection.id, url, depth=1 if follow else 0, pages=pages)
+        client.sites.start(collection.id, url, depth=1 if follow else 0, pages=MOST_PAGES if follow else 1)
     except ApiError as error:
         return [Upload(file_name=url, status="rejected", error=error.failure)]
+    st.session_state[FORM] += 1  # it would stand before the progress
+    return []

@@ -10,6 +10,7 @@ from app.collections import repository
 from app.collections.schemas import CollectionOut
 from app.documents import removal
 from app.errors import CollectionNotFound, Conflict
+from app.sites import repository as site_reads
 from app.tables import Collection
 
 DEFAULT_NAME = "Default"
@@ -67,6 +68,7 @@ def delete(session: Session, user: Account, collection_id: int) -> None:
     if row.name == DEFAULT_NAME:
         raise Conflict("The Default collection always exists.", next_step="Delete its documents instead.")
     repository.hide(session, row)  # first: an upload that waits for it then finds it gone
+    site_reads.delete_of_collection(session, collection_id)
     removal.delete_all_of_collection(session, user, collection_id)
 
 

@@ -32,10 +32,26 @@ class Visited:
     url: Url
     page: Page | None = None
     error: AppError | None = None
+    waiting: int = 0  # addresses that are known and were not asked yet
+
+
+Begin = Callable[[Url], None]
+"""Told which address is asked next."""
+Pause = Callable[[float], None]
+"""Waits so many seconds."""
+
+
+def unwatched(_: Url) -> None:
+    """Nobody is told."""
 
 
 def crawl(
-    visitor: Visitor, start: Url, limits: CrawlLimits, *, pause: Callable[[float], None] = time.sleep
+    visitor: Visitor,
+    start: Url,
+    limits: CrawlLimits,
+    *,
+    begin: Begin = unwatched,
+    pause: Pause = time.sleep,
 ) -> Iterator[Visited]:
     """The pages of the site in the order of their distance; every address is asked once.
 
@@ -47,26 +63,27 @@ def crawl(
     while waiting and read < limits.pages:
         url, depth = waiting.popleft()
         if time.monotonic() >= deadline_s:
-            yield Visited(url, error=UrlTimeout(f"Reading the site took longer than {limits.seconds:g} s."))
+            slow = UrlTimeout(f"Reading the site took longer than {limits.seconds:g} s.")
+            yield Visited(url, error=slow, waiting=len(waiting))
             return
-        visited = _visit(visitor, url)
-        page = visited.page
+        begin(url)
+        page, error = _visit(visitor, url)
         if page is not None and page.url != url:
             if page.url in seen or (depth and page.url.site != start.site):
                 continue
             seen.add(page.url)
         read += 1
-        yield visited
         if page is not None and page.has_links and depth < limits.depth:
             new = [link for link in links_of(page.body, page.url) if link not in seen]
             seen.update(new)
             waiting.extend((link, depth + 1) for link in new)
+        yield Visited(url, page, error, len(waiting))
         if waiting and read < limits.pages:
             pause(max(PAUSE_S, visitor.robots(start).delay_s))
 
 
-def _visit(visitor: Visitor, url: Url) -> Visited:
+def _visit(visitor: Visitor, url: Url) -> tuple[Page | None, AppError | None]:
     try:
-        return Visited(url, page=visitor.visit(url))
+        return visitor.visit(url), None
     except AppError as error:
-        return Visited(url, error=error)
+        return None, error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.errors import AppError
+from app.errors import AppError, Conflict, NotFound, Overloaded
 
 
 class UrlInvalid(AppError):
@@ -63,3 +63,24 @@ class UrlTypeUnsupported(AppError):
     code = "url_type_unsupported"
     stage = "fetched"
     default_next_step = "Give the address of a page or a document, not of a picture, a film or a program."
+
+
+class SiteReadNotFound(NotFound):
+    code = "site_read_not_found"
+    default_next_step = "List reads with GET /v1/site-reads."
+
+
+class SiteReadState(Conflict):
+    """The read's state does not allow this."""
+
+    code = "site_read_state"
+    stage = "fetched"
+    default_next_step = "Look at the read with GET /v1/site-reads/{id}."
+
+
+class TooManySiteReads(Overloaded):
+    """As many sites are being read already as may be at once."""
+
+    code = "too_many_site_reads"
+    stage = "fetched"
+    default_next_step = "Wait until one of them has ended, or cancel one."

@@ -71,6 +71,14 @@ class Fetcher:
         self._resolve = resolve
         self._may_connect = may_connect
         self._tls = ssl.create_default_context()
+        self._connection: _PinnedConnection | None = None  # the last one
+        self._hung_up = False
+
+    def hang_up(self) -> None:
+        """Cuts the request under way, from another thread; this fetcher makes none from here on."""
+        self._hung_up = True
+        if self._connection is not None:
+            self._connection.cut()
 
     def get(self, url: Url, *, max_bytes: int | None = None, whole: bool = True) -> Response:
         """One GET, no redirect followed; without `whole` the beginning of a body that is too large is enough.
@@ -80,7 +88,9 @@ class Fetcher:
         addresses = self._checked_addresses(url)
         deadline_s = time.monotonic() + self._limits.total_s
         try:
-            connection = _PinnedConnection(url, self._limits.connect_s, self._tls)
+            connection = self._connection = _PinnedConnection(url, self._limits.connect_s, self._tls)
+            if self._hung_up:
+                raise ConnectionAbortedError("it was stopped")
             with closing(connection), _closing_at(connection, deadline_s):
                 connection.connect_to(addresses, deadline_s)
                 connection.request("GET", url.target, headers={"Host": url.authority, **_HEADERS})
@@ -117,10 +127,22 @@ class _PinnedConnection(http.client.HTTPConnection):
         self._tls = tls
         self.auto_open = 0  # a lost connection is never opened again by name
         self.plain: socket.socket | None = None
+        self._is_cut = False
+
+    def cut(self) -> None:
+        """Ends whatever waits for the other side, from another thread."""
+        self._is_cut = True
+        try:
+            if self.plain is not None:
+                self.plain.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it ended at the same moment
 
     def connect_to(self, addresses: list[str], deadline_s: float) -> None:
         """Connects to the first address that answers; raises the last one's OSError, or TimeoutError."""
         self.sock = self.plain = self._first_that_answers(addresses, deadline_s)
+        if self._is_cut:  # while there was no connection to cut
+            raise ConnectionAbortedError("it was cut")
         if self._url.scheme == "https":
             tls = self._tls.wrap_socket(
                 self.plain, server_hostname=self._url.host, do_handshake_on_connect=False
@@ -148,15 +170,7 @@ class _PinnedConnection(http.client.HTTPConnection):
 @contextmanager
 def _closing_at(connection: _PinnedConnection, deadline_s: float) -> Iterator[None]:
     """Cuts the connection at the deadline, so that a site that drips bytes cannot hold us."""
-
-    def cut() -> None:
-        try:
-            if connection.plain is not None:
-                connection.plain.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return  # it ended at the same moment
-
-    timer = threading.Timer(max(0.0, deadline_s - time.monotonic()), cut)
+    timer = threading.Timer(max(0.0, deadline_s - time.monotonic()), connection.cut)
     timer.daemon = True
     timer.start()
     try:

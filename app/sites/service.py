@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,12 +12,11 @@ from app.collections.service import require
 from app.documents import repository
 from app.documents.identity import OnExisting
 from app.documents.uploads import UploadOutcome, register
-from app.errors import AppError
+from app.errors import AppError, CollectionNotFound
 from app.services import Services
-from app.sites.crawling import CrawlLimits, Visited, crawl
-from app.sites.fetching import Fetcher
+from app.sites.crawling import Begin, CrawlLimits, Pause, Visited, crawl, unwatched
 from app.sites.urls import parse_url
-from app.sites.visiting import Page, Visitor
+from app.sites.visiting import Fetches, Page, Visitor
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class UrlOutcome:
 
     url: str
     outcome: UploadOutcome
+    size_bytes: int  # that came
+    waiting: int  # addresses that are known and were not asked yet
 
 
 def read_site(
@@ -33,21 +35,25 @@ def read_site(
     collection_id: int | None,
     url: str,
     limits: CrawlLimits,
-    fetcher: Fetcher,
+    fetcher: Fetches,
     *,
     on_existing: OnExisting = "replace",
+    begin: Begin = unwatched,
+    pause: Pause = time.sleep,
 ) -> Iterator[UrlOutcome]:
     """Fetches and registers page after page. An address that was read before becomes a new version of its
     document when its bytes have changed, and a duplicate when they have not; `on_existing` may say otherwise.
 
-    Raises UrlInvalid or CollectionNotFound; what goes wrong with a page is in its outcome.
+    Raises UrlInvalid, or CollectionNotFound, also when it is deleted meanwhile; what goes wrong with a page
+    is in its outcome.
     """
     start = parse_url(url)
     with services.sessions() as session:
         collection_id = require(session, user, collection_id)
-    for visited in crawl(Visitor(fetcher), start, limits):
+    for visited in crawl(Visitor(fetcher), start, limits, begin=begin, pause=pause):
         outcome = _outcome(services, user, collection_id, visited, on_existing)
-        yield UrlOutcome(str(visited.url), outcome)
+        size_bytes = 0 if visited.page is None else len(visited.page.body)
+        yield UrlOutcome(str(visited.url), outcome, size_bytes, visited.waiting)
 
 
 def _outcome(
@@ -58,6 +64,8 @@ def _outcome(
             assert visited.error is not None
             raise visited.error
         return _register(services, user, collection_id, visited.page, on_existing)
+    except CollectionNotFound:
+        raise
     except AppError as error:
         return UploadOutcome(str(visited.url), "rejected", error=error)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Protocol
 
 from app.sites.errors import UrlDisallowed, UrlStatus, UrlTypeUnsupported
-from app.sites.fetching import Fetcher, Response
+from app.sites.fetching import Response
 from app.sites.robots import NOTHING_ALLOWED, Robots, parse_robots
 from app.sites.urls import Url, parse_url
 from ingest.sniff import MEDIA_TYPES
@@ -32,10 +33,16 @@ class Page:
         return self.media_type in _PAGES
 
 
+class Fetches(Protocol):
+    """What makes the requests: a `Fetcher`, or one that can be stopped."""
+
+    def get(self, url: Url, *, max_bytes: int | None = None, whole: bool = True) -> Response: ...
+
+
 class Visitor:
     """For one reading of a site; remembers what each site's robots.txt said."""
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: Fetches) -> None:
         self._fetcher = fetcher
         self._robots: dict[tuple[str, str, int], Robots] = {}
 

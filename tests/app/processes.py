@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,22 +55,30 @@ def work(settings: Settings) -> None:
     run_worker(settings, engine, blobs, models, stop=threading.Event(), may_exit=True)
 
 
-def serve(settings: Settings) -> None:
-    """The API process."""
+def serve(settings: Settings, *, on_loopback: bool = False) -> None:
+    """The API process; `on_loopback` lets it read a test's own site."""
     import uvicorn
 
     from app.main import create_app
 
-    uvicorn.run(create_app(settings, build), host="127.0.0.1", port=settings.api_port, log_level="warning")
+    app = create_app(settings, build)
+    if on_loopback:
+        from app.sites.endpoints import get_fetcher
+        from app.sites.fetching import FetchLimits
+        from tests.app.web_site import reader
+
+        app.dependency_overrides[get_fetcher] = lambda: reader(limits=FetchLimits())
+    uvicorn.run(app, host="127.0.0.1", port=settings.api_port, log_level="warning")
 
 
 class Service:
     """The processes, and a client of the first."""
 
-    def __init__(self, settings: Settings, workers: int) -> None:
+    def __init__(self, settings: Settings, workers: int, api: str = "api") -> None:
         self.settings = settings
+        self._part = api
         self.http = httpx.Client(base_url=settings.resolved_api_url, timeout=60, trust_env=False)
-        self.api = self._start("api")
+        self.api = self._start(api)
         self.workers: list[subprocess.Popen[bytes]] = []
         try:
             self._wait_until_ready()
@@ -81,6 +90,11 @@ class Service:
     def _start(self, part: str) -> subprocess.Popen[bytes]:
         folder, port = str(self.settings.data_dir), str(self.settings.api_port)
         return subprocess.Popen([sys.executable, "-m", __name__, part, folder, port], cwd=ROOT)
+
+    def restart_api(self) -> None:
+        """After its end."""
+        self.api = self._start(self._part)
+        self._wait_until_ready()
 
     def _wait_until_ready(self) -> None:
         give_up = time.monotonic() + START_S
@@ -139,12 +153,12 @@ class Service:
 
 
 @contextmanager
-def running_service(folder: Path, workers: int = 1) -> Iterator[Service]:
+def running_service(folder: Path, workers: int = 1, api: str = "api") -> Iterator[Service]:
     """The processes on a data folder of their own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    running = Service(load_settings({}, data_dir=folder, api_port=port), workers)
+    running = Service(load_settings({}, data_dir=folder, api_port=port), workers, api)
     try:
         yield running
     finally:
@@ -192,4 +206,5 @@ def print_counts(
 
 if __name__ == "__main__":
     part, data_dir, api_port = sys.argv[1:]
-    {"api": serve, "worker": work}[part](load_settings({}, data_dir=data_dir, api_port=int(api_port)))
+    parts = {"api": serve, "api-on-loopback": partial(serve, on_loopback=True), "worker": work}
+    parts[part](load_settings({}, data_dir=data_dir, api_port=int(api_port)))

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import sqlite3
 import sys
+import threading
+import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,9 @@ import app.wiring
 from app import cli
 from app.services import Services, assemble_services
 from app.settings import Settings
+from app.sites import crawling, fetching
+from app.sites.fetching import FetchLimits
+from tests.app.web_site import WebSite, reader
 from tests.fakes import EchoGenerator, fake_models
 
 Run = Callable[..., tuple[int, str, str]]
@@ -122,6 +130,34 @@ def test_an_option_that_would_do_nothing_is_refused(
     assert code == 2
     assert named in err
     assert "secret" not in err
+
+
+def test_ctrl_c_leaves_what_was_read_of_a_site_and_says_so(
+    run: Run, site: WebSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crawling, "PAUSE_S", 0.0)
+    monkeypatch.setattr(fetching, "Fetcher", lambda: reader(limits=FetchLimits()))
+    site.html("/", f'<p>{FERRY}</p><a href="/slow">slow</a>')
+    interrupted = threading.Event()
+
+    def interrupt(_: BaseHTTPRequestHandler) -> None:
+        if not interrupted.is_set():
+            interrupted.set()
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+
+    site.pages["/slow"] = interrupt
+    code, _, err = run("ingest", site.address, "--depth", "1")
+    assert code == 130
+    assert f"{site.address}/: fetched" in err
+    assert "Stopped: 1 page was taken in and stays." in err
+
+    site.html("/slow", "<p>Slow.</p>")
+    code, out, _ = run("ingest", site.address, "--depth", "1", "--json")
+    assert code == 0
+    assert [row["status"] for row in last_json(out)["documents"]] == ["duplicate", "ready"]
+    code, out, _ = run("ask", "How often runs the Wend ferry?", "--json")
+    assert "twenty minutes" in last_json(out)["answer"]
 
 
 def test_doctor_agrees_and_exits_zero(run: Run, docs: Path) -> None:

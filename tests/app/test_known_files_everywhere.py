@@ -25,7 +25,7 @@ from app.sites.endpoints import get_fetcher
 from app.sites.fetching import Fetcher
 from app.sites.local import ingest_site
 from tests.app.asking import work
-from tests.app.web_site import WebSite
+from tests.app.web_site import WebSite, read_to_end
 
 OLD = "<p>Everyone has 28 days of leave.</p>"
 NEW = "<p>Everyone has 30 days of leave. So says the new handbook.</p>"
@@ -84,8 +84,8 @@ def send(
 
     def address(words: str, choice: OnExisting | None) -> None:
         site.html("/", words)
-        body = {"url": site.address} if choice is None else {"url": site.address, "on_existing": choice}
-        assert client.post("/v1/collections/1/urls", json=body).status_code == 202
+        body = {} if choice is None else {"on_existing": choice}
+        assert read_to_end(client, site.address, **body)["status"] == "done"
         work(services)
 
     def address_by_command(words: str, choice: OnExisting | None) -> None:
@@ -151,8 +151,7 @@ def test_an_address_that_shows_what_another_one_shows_is_replaced(
     """Its document must not go on answering with words that stand there no more."""
     for path, words in (("/a", OLD), ("/b", NEW), ("/a", NEW)):
         site.html(path, words)
-        response = client.post("/v1/collections/1/urls", json={"url": site.address + path})
-        assert response.json()["documents"][0]["status"] == "queued"
+        assert read_to_end(client, site.address + path)["documents"][0]["status"] == "queued"
         work(services)
     first, second = documents(client)
     assert first["sha256"] == second["sha256"]

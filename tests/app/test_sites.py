@@ -26,7 +26,7 @@ from app.sites.fetching import Fetcher, FetchLimits
 from app.sites.local import ingest_site
 from app.sites.urls import parse_url
 from app.sites.visiting import Visitor
-from tests.app.web_site import LIMITS, WebSite, reader, refusal, visit
+from tests.app.web_site import LIMITS, WebSite, read_to_end, reader, refusal, visit
 
 
 class TestAddresses:
@@ -385,9 +385,9 @@ def test_the_command_reads_to_the_end_and_citations_can_show_the_address(
 
 class TestEndpoint:
     def read(self, client: TestClient, url: str, **body: object) -> list[dict[str, object]]:
-        response = client.post("/v1/collections/1/urls", json={"url": url, **body})
-        assert response.status_code == 202, response.text
-        documents: list[dict[str, object]] = response.json()["documents"]
+        read = read_to_end(client, url, **body)
+        assert read["status"] == "done", read
+        documents: list[dict[str, object]] = read["documents"]
         return documents
 
     def test_pages_become_documents_named_by_their_address(self, client: TestClient, site: WebSite) -> None:
@@ -411,14 +411,15 @@ class TestEndpoint:
         assert changed["version"] == 2
 
     def test_refusals_have_their_code(self, client: TestClient, site: WebSite) -> None:
-        for url, status, code in (
-            ("http://169.254.169.254/latest/meta-data/", 422, "url_address_private"),
-            ("file:///etc/passwd", 422, "url_invalid"),
-            (f"{site.address}/nothing", 502, "url_status"),
+        for url, code in (
+            ("http://169.254.169.254/latest/meta-data/", "url_address_private"),
+            (f"{site.address}/nothing", "url_status"),
         ):
-            response = client.post("/v1/collections/1/urls", json={"url": url})
-            assert (response.status_code, response.json()["code"]) == (status, code)
-            assert response.json()["stage"] == "fetched"
+            read = read_to_end(client, url)
+            assert (read["status"], read["error"]["code"]) == ("failed", code)
+            assert read["error"]["stage"] == "fetched"
+        invalid = client.post("/v1/collections/1/urls", json={"url": "file:///etc/passwd"})
+        assert (invalid.status_code, invalid.json()["code"]) == (422, "url_invalid")
         assert client.post("/v1/collections/99/urls", json={"url": site.address}).status_code == 404
         for wrong in ({"depth": 6}, {"pages": 0}, {"pages": 101}, {"more": 1}):
             response = client.post("/v1/collections/1/urls", json={"url": site.address, **wrong})
@@ -430,6 +431,6 @@ class TestEndpoint:
     ) -> None:
         site.html("/", "secret")
         with TestClient(create_app(settings, build)) as ordinary:
-            response = ordinary.post("/v1/collections/1/urls", json={"url": site.address})
-        assert response.json()["code"] == "url_address_private"
+            read = read_to_end(ordinary, site.address)
+        assert (read["status"], read["error"]["code"]) == ("failed", "url_address_private")
         assert site.asked == []

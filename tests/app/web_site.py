@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
+import httpx
 import pytest
 
 from app.errors import AppError
@@ -18,6 +21,9 @@ from app.sites.visiting import Visitor
 
 Handler = Callable[[BaseHTTPRequestHandler], None]
 LIMITS = FetchLimits(max_bytes=100_000, connect_s=1.0, total_s=1.0)
+Read = dict[str, Any]
+Wanted = Callable[[Read], bool]
+READ_S = 20.0  # longest read of a test's site
 
 
 @dataclass
@@ -45,6 +51,32 @@ class WebSite:
 
     def redirect(self, path: str, target: str, status: int = 302) -> None:
         self.send(path, b"", "text/html", status, Location=target)
+
+
+@dataclass
+class Held:
+    """A page that is not sent before it is let go."""
+
+    asked: threading.Event = field(default_factory=threading.Event)
+    hung_up: threading.Event = field(default_factory=threading.Event)
+    let_go: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, request: BaseHTTPRequestHandler) -> None:
+        self.asked.set()
+        request.connection.settimeout(0.02)
+        while not self.let_go.is_set():
+            try:
+                if request.connection.recv(1) == b"":
+                    self.hung_up.set()
+                    return
+            except TimeoutError:
+                continue
+        body = b"<p>Late.</p>"
+        request.send_response(200)
+        request.send_header("Content-Type", "text/html")
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
 
 
 @contextmanager
@@ -93,3 +125,30 @@ def refusal(site: WebSite, path: str) -> AppError:
     with pytest.raises(AppError) as caught:
         visit(site, path)
     return caught.value
+
+
+def begin_read(client: httpx.Client, url: str, collection_id: int = 1, **body: object) -> Read:
+    """The read as it was when it began."""
+    response = client.post(f"/v1/collections/{collection_id}/urls", json={"url": url, **body})
+    assert response.status_code == 202, response.text
+    return dict(response.json())
+
+
+def state_of(client: httpx.Client, read: Read) -> Read:
+    response = client.get(f"/v1/site-reads/{read['id']}")
+    assert response.status_code == 200, response.text
+    return dict(response.json())
+
+
+def until(client: httpx.Client, read: Read, wanted: Callable[[dict[str, Any]], bool]) -> Read:
+    """The read as soon as it is as wanted."""
+    give_up = time.monotonic() + READ_S
+    while not wanted(now := state_of(client, read)):
+        assert time.monotonic() < give_up, now
+        time.sleep(0.02)
+    return now
+
+
+def read_to_end(client: httpx.Client, url: str, **body: object) -> Read:
+    """Begins a read and waits until it is over."""
+    return until(client, begin_read(client, url, **body), lambda now: now["status"] != "running")

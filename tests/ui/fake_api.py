@@ -15,6 +15,7 @@ from tests.ui.fake_chat import Strict, add_questions
 from tests.ui.fake_evals import add_evals
 from tests.ui.fake_inspector import add_inspector
 from tests.ui.fake_overview import add_overview
+from tests.ui.fake_sites import add_sites
 from tests.ui.fake_state import CANCELLED, STEPS, FakeState, refused
 
 EMPTY = {
@@ -35,12 +36,6 @@ class Retry(Strict):
     password: str
 
 
-class UrlToRead(Strict):
-    url: str
-    depth: int
-    pages: int
-
-
 class NewCollection(Strict):
     name: str
 
@@ -55,6 +50,7 @@ def create_fake(state: FakeState) -> FastAPI:
         return await call_next(request)
 
     add_collections_and_documents(app, state)
+    add_sites(app, state)
     add_questions(app, state)
     add_overview(app, state)
     add_evals(app, state)
@@ -88,15 +84,6 @@ def add_collections_and_documents(app: FastAPI, state: FakeState) -> None:
             if document["collection_id"] == collection_id:
                 del state.documents[document["id"]]
         return Response(status_code=204)
-
-    @app.post("/v1/collections/{collection_id}/urls", status_code=202)
-    def read_urls(collection_id: int, body: UrlToRead) -> Any:
-        if "127.0.0.1" in body.url:
-            cause = "127.0.0.1 leads to 127.0.0.1, which is not a public address."
-            return refused(422, "url_address_private", cause)
-        state.urls.append((body.url, body.depth, body.pages))
-        row = {"file_name": body.url, "status": "queued", "error": None, "url": body.url}
-        return {"documents": [{**row, "document_id": state.add_document(body.url, 9, collection_id)}]}
 
     @app.post("/v1/documents/check")
     def check(body: FilesToCheck) -> Any:

@@ -69,6 +69,8 @@ class FakeState:
     judges: list[dict[str, str]] = field(default_factory=list)
     gates: dict[int, tuple[float | None, float | None]] = field(default_factory=dict)
     urls: list[tuple[str, int, int]] = field(default_factory=list)  # read: address, depth, pages
+    reads: dict[int, dict[str, Any]] = field(default_factory=dict)  # of sites
+    reads_held: bool = False  # they stand where they are
     passwords: dict[int, str] = field(default_factory=dict)  # given with a retry, by document
     cancelled: set[int] = field(default_factory=set)
     resume: threading.Event = field(default_factory=threading.Event)  # lets a "slow" answer go on

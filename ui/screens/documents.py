@@ -13,6 +13,7 @@ from ui.document_passages import show_passages
 from ui.known_files import show_choices, without_known
 from ui.schemas import Collection, DocumentList, Upload
 from ui.service import get_client
+from ui.site_reads import show_reads
 from ui.text import counted, escape_markdown
 from ui.views import failed_where, failures_shown, show_failure
 from ui.web_pages import web_page_form
@@ -41,16 +42,17 @@ def page() -> None:
     client = get_client()
     collection = choose_collection(client)
     upload_area(client, collection)
-    if (read := web_page_form(client, collection)) is not None:
-        st.session_state[OUTCOMES] = read
+    if (refused := web_page_form(client, collection)) is not None:
+        st.session_state[OUTCOMES] = refused
         st.rerun()
+    reading = show_reads(client, collection)
     show_outcomes()
     show_choices(client, st.session_state.setdefault(OUTCOMES, []))
     status = status_filter() if collection.document_count else None
-    active = is_active(load(client, collection, status))
+    active = reading or is_active(load(client, collection, status))
     # Polling ends by itself: the list reruns the page once nothing is being read any more.
     listing = st.fragment(run_every=REFRESH_S if active else None)(document_list)
-    listing(client, collection, status, active)
+    listing(client, collection, status, active, reading)
     show_passages(client)
 
 
@@ -153,11 +155,13 @@ def status_filter() -> str | None:
     return STATUSES[label] if label else None
 
 
-def document_list(client: Client, collection: Collection, status: str | None, polling: bool) -> None:
-    """The documents of one page of the list; redrawn every second while one of them is being read."""
+def document_list(
+    client: Client, collection: Collection, status: str | None, polling: bool, reading: bool
+) -> None:
+    """The documents of one page of the list; redrawn every second while one of them, or a site, is read."""
     with failures_shown():
         documents = load(client, collection, status)
-        if polling and not is_active(documents):
+        if polling and not reading and not is_active(documents):
             st.rerun()
         if not documents.items:
             empty_list(status)
