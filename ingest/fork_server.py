@@ -36,7 +36,7 @@ from ingest.parsers.registry import PARSERS
 NUMBER: Final = struct.Struct("!i")
 STDERR: Final = 2
 LOADED_FOR: Final[dict[bytes, tuple[str, ...]]] = {
-    b"p": tuple(dict.fromkeys(f"ingest.parsers.{module}" for module, _ in PARSERS.values())),
+    b"p": (*dict.fromkeys(f"ingest.parsers.{module}" for module, _ in PARSERS.values()), "numpy.ma"),
     b"r": ("ingest.parsers.pdf_image",),
 }
 """First letter of a task to the modules that are loaded once such a task has come, in idle moments."""
