@@ -163,7 +163,7 @@ def wait_until_done(client: Client) -> dict[int, dict[str, object]]:
 
 
 def parents_of_parsers(running: Crew) -> set[int]:
-    """Of fork servers of the crew, whose owners may be dead, and of their children: they have one command line."""
+    """Of fork servers of the crew, whose owners may be dead, and of their children: one command line."""
     found = set()
     for process in psutil.process_iter(["cmdline", "ppid"]):
         command = process.info["cmdline"] or []
