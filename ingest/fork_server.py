@@ -53,6 +53,7 @@ class ForkServer:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._lines: dict[int, socket.socket] = {}  # by the child's process id
+        self._not_asked_for = dict(LOADED_FOR)
         self._to_load: list[str] = []
         self._alarm, self._alarm_in = socket.socketpair()
         self._selector = selectors.DefaultSelector()
@@ -88,7 +89,7 @@ class ForkServer:
             os.set_inheritable(descriptor, False)
         channel, line, errors = descriptors
         self._fork(socket.socket(fileno=channel), socket.socket(fileno=line), errors)
-        self._to_load += [name for name in LOADED_FOR.get(task, ()) if name not in sys.modules]
+        self._to_load += self._not_asked_for.pop(task, ())
 
     def _fork(self, channel: socket.socket, line: socket.socket, errors: int) -> None:
         server = os.getpid()
@@ -97,10 +98,7 @@ class ForkServer:
         except OSError as error:
             pid = -(error.errno or 1)
         if pid == 0:
-            self._let_go(line)
-            os.dup2(errors, STDERR)
-            os.close(errors)
-            child.run(channel, server)
+            self._be_child(channel, line, errors, server)
         channel.close()
         os.close(errors)
         _tell(line, pid)
@@ -110,13 +108,19 @@ class ForkServer:
         self._lines[pid] = line
         self._selector.register(line, selectors.EVENT_READ, partial(self._end, pid, line))
 
-    def _let_go(self, line: socket.socket) -> None:
-        """The child's first step: nothing of the server or of other tasks stays open in it."""
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        self._selector.close()
-        for each in (self._control, self._alarm, self._alarm_in, line, *self._lines.values()):
-            each.close()
+    def _be_child(self, channel: socket.socket, line: socket.socket, errors: int, server: int) -> NoReturn:
+        """Nothing of the server or of other tasks stays open, and nothing gets back into its loop."""
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._selector.close()
+            for each in (self._control, self._alarm, self._alarm_in, line, *self._lines.values()):
+                each.close()
+            os.dup2(errors, STDERR)
+            os.close(errors)
+            child.run(channel, server)
+        finally:
+            os._exit(1)
 
     def _end(self, pid: int, line: socket.socket) -> None:
         """The owner wants no more of this child, or is gone."""
