@@ -1,7 +1,7 @@
 """`footnote bench many`: 10,000 small documents, the last tenth against the first.
 
 Each is read by the worker's own code, parser child included, and taken in by the index as the API does it.
-The full run takes about half an hour.
+The full run takes a good quarter of an hour.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _ORIENTATION: Final = "osd"  # a pack that finds out how a page is turned, not a
 _MOST_AUTOMATIC: Final = 4  # each further language makes every page slower
 _MIN_CONFIDENCE: Final = 20.0  # percent; below it "words" are specks and lines
 _LIST_TIMEOUT_S: Final = 10.0
-_ENVIRONMENT: Final = {**os.environ, "OMP_THREAD_LIMIT": "1"}  # its four threads cost six times their use
+_ONE_THREAD: Final = {"OMP_THREAD_LIMIT": "1"}  # its four threads cost six times their use
 _LANGUAGE = re.compile(r"[A-Za-z][\w/-]{1,40}")
 
 
@@ -59,7 +59,11 @@ class Recogniser:
         command = [self.program, "-", "-", "--psm", layout, "--dpi", str(DPI), "-l", self.languages, "tsv"]
         try:
             done = subprocess.run(
-                command, input=picture.getvalue(), capture_output=True, timeout=timeout_s, env=_ENVIRONMENT
+                command,
+                input=picture.getvalue(),
+                capture_output=True,
+                timeout=timeout_s,
+                env={**os.environ, **_ONE_THREAD},
             )
         except subprocess.TimeoutExpired as error:
             raise OcrFailed(f"Text recognition took longer than {timeout_s:.0f} seconds.") from error

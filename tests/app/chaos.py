@@ -33,6 +33,7 @@ from tests.ingest.samples import pdf
 WORKERS = 2
 DOCUMENTS_AT_WORK = 6  # enough that every kill hits something, few enough that the end comes soon
 PATIENCE_S = 180.0
+FORK_SERVER_SHARE = 0.3  # of the kills that are meant for parsers
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload([__name__, "app.main", "uvicorn", "alembic.command"])
 
@@ -91,6 +92,7 @@ class Crew:
     workers: list[multiprocessing.process.BaseProcess] = field(default_factory=list)
     api: multiprocessing.process.BaseProcess | None = None
     kills: Counter[str] = field(default_factory=Counter)
+    owners: list[int] = field(default_factory=list)  # process ids of all there ever were
 
     def start(self) -> None:
         self.api = self._spawn(serve, self.data_dir, self.port)
@@ -114,20 +116,25 @@ class Crew:
         self.kills[f"worker at {at}"] += 1
         return True
 
-    def parsers(self) -> list[psutil.Process]:
+    def parsers(self) -> list[tuple[str, psutil.Process]]:
+        """The workers' fork servers, and the children that read at this moment."""
         found = []
         for worker in self.workers:
             with contextlib.suppress(psutil.NoSuchProcess):
-                found += psutil.Process(worker.pid).children()
+                for server in psutil.Process(worker.pid).children():
+                    found.append(("fork server", server))
+                    found += [("parser", child) for child in server.children()]
         return found
 
     def kill_parser(self) -> bool:
-        """The child that one worker reads with, if one is reading."""
-        for parser in self.parsers():
+        """The child that one worker reads with, if one is reading, or now and then what forks it."""
+        wanted = "fork server" if random.random() < FORK_SERVER_SHARE else "parser"
+        for kind, process in self.parsers():
             with contextlib.suppress(psutil.NoSuchProcess):
-                parser.kill()
-                self.kills["parser"] += 1
-                return True
+                if kind == wanted:
+                    process.kill()
+                    self.kills[kind] += 1
+                    return True
         return False
 
     def stop(self) -> None:
@@ -135,10 +142,11 @@ class Crew:
             if process is not None:
                 _kill(process)
 
-    @staticmethod
-    def _spawn(target: Callable[..., None], *arguments: object) -> multiprocessing.process.BaseProcess:
+    def _spawn(self, target: Callable[..., None], *arguments: object) -> multiprocessing.process.BaseProcess:
         process = FORK.Process(target=target, args=arguments, daemon=False)
         process.start()
+        assert process.pid is not None
+        self.owners.append(process.pid)
         return process
 
 

@@ -141,7 +141,8 @@ def test_whatever_is_killed_nothing_is_lost_doubled_or_orphaned(
         person.join(PATIENCE_S)
         rows = wait_until_done(client)
         engine.dispose()
-        assert_no_parser_is_left(running)
+        assert_only_idle_servers_are_left(running)
+    wait_for(lambda: not parents_of_parsers(running))  # whoever was killed last as well
     print(
         f"{dict(running.kills)}; {len(person.uploaded)} documents, {len(person.deleted)} deleted, "
         f"{person.replaced} new versions"
@@ -161,11 +162,28 @@ def wait_until_done(client: Client) -> dict[int, dict[str, object]]:
         time.sleep(0.1)
 
 
-def assert_no_parser_is_left(running: Crew) -> None:
-    """Neither the workers' nor one whose worker was killed."""
-    data_dir = str(running.data_dir)
-    commands = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
-    assert [each for each in commands if "ingest.child" in each and data_dir in each] == []
+def parents_of_parsers(running: Crew) -> set[int]:
+    """Of fork servers of the crew, whose owners may be dead, and of their children: one command line."""
+    found = set()
+    for process in psutil.process_iter(["cmdline", "ppid"]):
+        command = process.info["cmdline"] or []
+        if command[2:4] == ["-m", "ingest.fork_server"] and int(command[-1]) in running.owners:
+            found.add(process.info["ppid"])
+    return found
+
+
+def assert_only_idle_servers_are_left(running: Crew) -> None:
+    """No child, and no server whose owner was killed."""
+    alive = {process.pid for process in (*running.workers, running.api) if process is not None}
+    wait_for(lambda: parents_of_parsers(running) <= alive)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Ends of processes are told a moment after they happened."""
+    give_up = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
 
 
 def assert_each_ended_well(person: Person, rows: dict[int, dict[str, object]]) -> None:

@@ -74,7 +74,7 @@ def test_a_document_without_boxes_comes_back_whole(tmp_path: Path) -> None:
         (b"!?! --- ...", LIMITS, "no_text"),
         (pdf(["x"], password="p"), LIMITS, "file_encrypted"),
         (zipped({"word/document.xml": "<x"}), LIMITS, "file_damaged"),
-        (b"some words", ParseLimits(timeout_s=0.01), "parse_timeout"),
+        (pdf(*[["words"] * 50] * 30), ParseLimits(timeout_s=0.05), "parse_timeout"),
         (b"some words", ParseLimits(memory_bytes=32 * 1024**2), "parse_memory"),
     ],
 )
@@ -99,7 +99,7 @@ def test_a_password_is_written_to_no_file(tmp_path: Path) -> None:
     seen: list[bytes] = []
 
     def look(stage: Stage, done: int, total: int) -> None:
-        for child in psutil.Process().children():
+        for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error, FileNotFoundError):  # a child of another test, just ending
                 seen.extend(file.read_bytes() for file in Path(child.cwd()).iterdir() if file.is_file())
 
@@ -121,12 +121,16 @@ def test_progress_that_raises_ends_the_child(tmp_path: Path) -> None:
     def stop(stage: Stage, done: int, total: int) -> None:
         raise KeyError("lease lost")
 
-    before = psutil.Process().children()
+    def children() -> list[psutil.Process]:
+        return psutil.Process().children(recursive=True)
+
+    parse(path, "a.pdf", LIMITS, ignore)
+    before = children()
     started = time.monotonic()
     with pytest.raises(KeyError, match="lease lost"):
         parse(path, "a.pdf", LIMITS, stop)
     assert time.monotonic() - started < 20
-    assert psutil.Process().children() == before  # none is left, running or unreaped
+    assert children() == before  # none is left, running or unreaped
 
 
 def test_the_work_folder_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
