@@ -11,7 +11,14 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ROOT, StartUi
 from tests.browser.contrast import expect_contrast
-from tests.browser.steps import ask, expect_page_picture, expect_refusal, footnote, upload
+from tests.browser.steps import (
+    ask,
+    expect_drawn,
+    expect_page_picture,
+    expect_refusal,
+    footnote,
+    upload,
+)
 from tests.ui.canned import canned_answer
 from tests.ui.fake_api import FakeState, create_fake
 from tests.ui.serving import serve
