@@ -47,7 +47,7 @@ _NAMES_THE_TEXT = re.compile(
 
 _AUXILIARY = r"(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|must|may)"
 _WH = r"(?:(?:in|on|at|for|from|to|of|by)\s+)?(?:who|whose|whom|what|which|when|where|why|how)\b"
-_ASKS = re.compile(rf"(?:{_WH}|{_AUXILIARY}\b)", re.IGNORECASE)
+_ASKS = re.compile(rf"(?:{_WH}|(?:is|are|was|were|do|does|did|can|could|has|have|had)\b)", re.IGNORECASE)
 # Nobody is named before the pronoun: "What did he do?", but not "How long does it take?"
 _PRONOUN = re.compile(
     rf"^(?:{_WH}(?:\s+[a-z]+){{0,3}}?\s+)?{_AUXILIARY}(?:n['’]t)?\s+(?:(?:he|she|they|his|her|their|its|this|these)\b"
@@ -62,11 +62,14 @@ _THIS_STUDY = re.compile(
 
 
 def tidy(line: str) -> str:
-    """A line that begins like a question, with a capital and its mark: search questions lack both."""
+    """A line that begins like a question, with a capital and its mark: search questions lack both.
+
+    A line with a mark of its own is left as it is: "When it rained, the ferry stopped."
+    """
     words = line.strip()
-    if not words or words.endswith("?") or not _ASKS.match(words):
+    if words.endswith((".", "!", "?")) or not _ASKS.match(words):
         return words
-    return f"{words[0].upper()}{words[1:].rstrip(' .!')}?"
+    return f"{words[0].upper()}{words[1:]}?"
 
 
 def flaw(question: str) -> Drop | None:
