@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all bench-browser gpu gate-figures planted replay follow-ups train-smoke mutants mutants-http shared-files chaos bench million million-real bench-storage lint types samples lock clean
+.PHONY: help run test test-all bench-browser gpu gate-figures generation-figures planted replay follow-ups train-smoke mutants mutants-http shared-files chaos bench million million-real bench-storage lint types samples lock clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -51,6 +51,13 @@ gate-figures: $(BIN)/.installed-dev  ## false answers and false refusals, level 
 		--questions $(or $(QUESTIONS),300) --unanswerable 0.5 --sets qa_qed_nq qa_fairytaleqa --seed 17 \
 		--out .footnote/gate-questions.jsonl
 	$(BIN)/footnote gate figures .footnote/gate-questions.jsonl --json
+
+# As above: of the test split, which chose nothing of the weights or of the filter.
+generation-figures: $(BIN)/.installed-dev  ## how good the filter of generated questions is; DATA=folder, PASSAGES=60
+	mkdir -p .footnote
+	$(BIN)/python -m model.train.answers.passages --data $(or $(DATA),../shared/data/train) --split $(or $(SPLIT),test) \
+		--out .footnote/generation-passages.jsonl
+	$(BIN)/footnote eval generation .footnote/generation-passages.jsonl --passages $(or $(PASSAGES),60) --show --json
 
 train-smoke: $(BIN)/.installed-dev  ## each training recipe end to end on a tiny subset; also part of `make test`
 	$(BIN)/python -m pytest tests/model/test_train.py tests/model/test_train_answerer.py tests/model/test_verifier_train.py

@@ -11,9 +11,11 @@ WHY = {
     "no_question": "no question was written",
     "too_short": "too short",
     "names_the_text": "about \u201cthe passage\u201d",
+    "points_outside": "about a \u201che\u201d or \u201cthis study\u201d that is not named",
     "not_answered": "not answered by the passage",
+    "says_nothing_new": "answered with their own words",
     "not_in_passage": "answer not in the passage",
-    "not_found": "not answered back by search and answerer",
+    "not_found": "not answered back alike by search and answerer",
     "duplicate": "like another question of the set",
 }
 

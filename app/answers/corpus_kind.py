@@ -1,81 +1,106 @@
 """Which questions are about a whole corpus rather than about what some passage says. Pure and conservative.
 
 A question that is missed gets an ordinary answer; one that is taken for another wastes a person's time. So
-only plain forms count: a request to summarise, list all, compare, or count what documents are made of.
+only plain forms count, those of `languages`: a request to summarise, list all, compare, or count what
+documents are made of.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Literal
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+from typing import Literal, NamedTuple
+
+from app.answers.languages.forms import Language
+from app.answers.languages.known import LANGUAGES
 
 Kind = Literal["summarise", "list", "compare", "count"]
+MOST_CHARACTERS = 1000  # nothing longer is a plain form
 
-_THINGS = (
-    r"(?:documents?|files?|collections?|papers?|reports?|articles?|contracts?|letters?|sources|uploads?)"
-)
-_WHOSE = r"(?:the|my|our|these|those)"
-_ALL = rf"(?:(?:all|every|each|both)\s+(?:of\s+)?(?:{_WHOSE}\s+)?|{_WHOSE}\s+){_THINGS}"
-_ASKING = r"^\s*(?:(?:please|can\s+you|could\s+you|would\s+you)\s+)*"
-_PATTERNS: tuple[tuple[Kind, str], ...] = (
-    ("compare", rf"{_ASKING}compare\b"),
-    ("compare", rf"\b(?:compare|comparison|differences?|differ)\b.*\b(?:between|across|among|in)\s+{_ALL}\b"),
-    ("summarise", rf"{_ASKING}(?:summari[sz]e|sum\s+up)\b"),
-    (
-        "summarise",
-        rf"{_ASKING}(?:give|write)\s+(?:me\s+)?an?\s+(?:short\s+|brief\s+)?(?:summary|overview)\s+of\b",
-    ),
-    ("summarise", rf"^\s*what\s+(?:are|do)\s+(?:all\s+)?(?:{_ALL}|they\s+all)\s+(?:about|say|cover)\b"),
-    ("list", rf"{_ASKING}(?:list|enumerate|name)\s+(?:all|every|each)\b"),
-    ("list", rf"{_ASKING}list\s+the\b"),
-    (
-        "list",
-        rf"^\s*(?:which|what)\s+(?:of\s+(?:the|my|our|these)\s+)?{_THINGS}\s+(?:mention|contain|discuss|cover)",
-    ),
-    (
-        "count",
-        rf"^\s*(?:in\s+)?how\s+many\s+(?:of\s+(?:the|my|our|these)\s+)?{_THINGS}\s+"
-        r"(?:are\s+(?:there|here)|do\s+(?:i|we)|have\s+(?:i|we)|(?:do\s+|does\s+)?(?:mention|contain|name))",
-    ),
-    ("count", rf"^\s*how\s+many\b.*\b(?:in\s+total|altogether|across|in\s+all)\b.*\b{_THINGS}\b"),
-)
-_COMPILED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _PATTERNS)
-_MENTIONS = re.compile(
-    rf"^\s*(?:in\s+)?(?:how\s+many|which|what)\s+(?:of\s+(?:the|my|our|these)\s+)?{_THINGS}\s+"
-    r"(?:do\s+|does\s+)?(?:mention|contain|name)s?\s+(?:the\s+(?:words?|terms?)\s+)?(?P<words>.+?)\s*\??\s*$",
-    re.IGNORECASE,
-)
-_COUNTS = re.compile(
-    rf"^\s*how\s+many\s+(?:of\s+)?(?:{_WHOSE}\s+)?{_THINGS}\s+(?:are\s+there|do\s+(?:i|we)\s+have|have\s+(?:i|we))"
-    r"(?:\s+(?:in\s+total|altogether|here|uploaded))*\s*\??\s*$",
-    re.IGNORECASE,
-)
-_ABOUT = re.compile(r"\b(?:about|on|regarding|concerning|of)\s+(?P<topic>.+?)\s*[?.]?\s*$", re.IGNORECASE)
-_WHOLE = re.compile(rf"^(?:{_ALL}|everything|all|it|them|this)$", re.IGNORECASE)
+
+class Words(NamedTuple):
+    """Words that documents shall hold, without article, and the pattern that finds them in a text."""
+
+    plain: str
+    forms: tuple[str, ...]  # in both numbers, where the language has a rule for it
+    pattern: re.Pattern[str]
+
+
+class _Form(NamedTuple):
+    language: Language
+    kind: Kind
+    pattern: re.Pattern[str]
+    counts_documents: bool = False
 
 
 def corpus_kind(question: str) -> Kind | None:
     """What the question wants of the whole corpus; None for an ordinary question."""
-    return next((kind for kind, pattern in _COMPILED if pattern.search(question)), None)
+    return next((form.kind for form, _ in _readings(question)), None)
 
 
 def counts_documents(question: str) -> bool:
     """Whether nothing but the number of documents is asked for."""
-    return bool(_COUNTS.match(question))
+    return any(form.counts_documents for form, _ in _readings(question))
 
 
-def mentioned(question: str) -> str | None:
+def mentioned(question: str) -> Words | None:
     """The words whose documents are counted or listed; None when the question is of another form."""
-    found = _MENTIONS.match(question)
-    return found["words"].strip("\"'“”‘’ ") or None if found else None
+    for form, found in _readings(question):
+        if plain := form.language.bare(found.groupdict().get("words") or ""):
+            return _looked_for(plain, form.language)
+    return None
 
 
 def topic(question: str) -> str | None:
     """What a summary shall be about; None for a summary of everything."""
-    found = _ABOUT.search(question)
-    if found is None:
-        rest = re.sub(rf"{_ASKING}(?:summari[sz]e|sum\s+up)\s*", "", question, flags=re.IGNORECASE).strip(
-            " ?."
-        )
-        return None if not rest or _WHOLE.match(rest) else rest
-    return None if _WHOLE.match(found["topic"]) else found["topic"]
+    for form, found in _readings(question):
+        if form.kind == "summarise":
+            language, about = form.language, found.groupdict().get("topic")
+            is_whole = about and language.corpus.is_whole(about)
+            return None if is_whole else language.topic(about)
+    return None
+
+
+def _readings(question: str) -> Iterator[tuple[_Form, re.Match[str]]]:
+    """Every form that the question has, of the first language in which it has one first."""
+    if len(question) > MOST_CHARACTERS:
+        return
+    plain = unicodedata.normalize("NFC", question).strip().lstrip("¿¡ ")
+    for form in _forms():
+        if found := form.pattern.fullmatch(plain):
+            yield form, found
+
+
+@cache
+def _forms() -> tuple[_Form, ...]:
+    """All forms of all languages, in the order in which they are tried."""
+    return tuple(form for language in LANGUAGES for form in _forms_of(language))
+
+
+def _forms_of(language: Language) -> Iterator[_Form]:
+    corpus = language.corpus
+    kinds: tuple[tuple[Kind, tuple[str, ...]], ...] = (
+        ("compare", corpus.compare),
+        ("summarise", corpus.summarise),
+        ("list", corpus.listing),
+        ("count", corpus.count),
+    )
+    yield _Form(language, "count", _compiled(corpus.documents), counts_documents=True)
+    for kind, patterns in kinds:
+        for pattern in patterns:
+            yield _Form(language, kind, _compiled(pattern))
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:{pattern})\s*[?.!？。！]*", re.IGNORECASE | re.DOTALL)
+
+
+def _looked_for(plain: str, language: Language) -> Words:
+    """One word behind another, the last in each form; never inside another word where words stand apart."""
+    *first, last = plain.split()
+    forms = language.number_forms(last)
+    spelled = r"\s+".join([*map(re.escape, first), f"(?:{'|'.join(map(re.escape, forms))})"])
+    edged = rf"(?<!\w){spelled}(?!\w)" if language.is_spaced else spelled
+    return Words(plain, tuple(" ".join([*first, form]) for form in forms), re.compile(edged, re.IGNORECASE))

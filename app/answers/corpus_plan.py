@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 
 from app.accounts.types import Account
 from app.answers import corpus_sources as sources
-from app.answers.corpus_kind import Kind, corpus_kind, counts_documents, mentioned, topic
+from app.answers.corpus_kind import Kind, Words, corpus_kind, counts_documents, mentioned, topic
 from app.answers.named_comparison import NamedComparison, named_comparison
 from app.answers.stored_tables import Row, Table, number, tables_of
 from app.answers.table_question import RowQuestion, row_question
 from app.answers.types import Basis, Passage
-from app.answers.words import content_words, number_forms
+from app.answers.words import content_words
 from app.tables import Document
 from retrieval.types import AccessFilter, Chunk, Hit
 
@@ -213,28 +213,23 @@ def _count_documents(documents: Sequence[Document]) -> CorpusPlan:
 
 
 def _over_words(
-    session: Session, user: Account, words: str, kind: Kind, documents: Sequence[Document]
+    session: Session, user: Account, words: Words, kind: Kind, documents: Sequence[Document]
 ) -> CorpusPlan | None:
-    """Which documents hold these words, one behind another; case, plural and singular aside."""
+    """Which documents hold these words, one behind another; case aside, and by rule plural and singular."""
     if len(documents) > sources.MOST_WORD_DOCUMENTS:
         return None
-    plain = re.sub(r"^(?:the|an?)\s+", "", words, flags=re.IGNORECASE)
-    *first, last = plain.split()
-    forms = number_forms(last)
-    spelled = r"\s+".join([*map(re.escape, first), f"(?:{'|'.join(map(re.escape, forms))})"])
-    pattern = re.compile(rf"(?<!\w){spelled}(?!\w)", re.IGNORECASE)
     known: dict[int, Passage] = {}
     lines = []
     for document in documents:
-        found = pattern.search(sources.text_of(session, document))
+        found = words.pattern.search(sources.text_of(session, document))
         if found is None:
             continue
         at = found.start()
         chunks = sources.passages_at(session, user, document.id, [at])
         evidence = tuple(Evidence(_numbered(chunk, known), at, found.end()) for chunk in chunks.values())
         lines.append(Line(document.file_name, evidence))
-    head = Line(f"{len(lines)} of {len(documents)} documents contain “{plain}”", ())
-    looked_for = " or ".join(f"“{' '.join([*first, form])}”" for form in forms)
+    head = Line(f"{len(lines)} of {len(documents)} documents contain “{words.plain}”", ())
+    looked_for = " or ".join(f"“{form}”" for form in words.forms)
     note = f"Looked for {looked_for} in the text of all {len(documents)} documents: exact."
     return CorpusPlan(kind, Basis(kind, "words", note), tuple(known.values()), (head, *lines[:LISTED]))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from app.answers.comparison_forms import comparisons
+from app.answers.comparisons import comparisons
 from app.answers.words import content_words, number_forms
 
 _WORD_ENDS = re.compile(r"[_\-.\s]+")

@@ -100,6 +100,36 @@ def claims(file: EvalFile, limit: Limit = None, as_json: JsonFlag = False) -> No
     _run("claims", file.name, {"file": str(file), "limit": limit}, evaluate, as_json)
 
 
+@evals_app.command()
+def generation(
+    file: EvalFile,
+    passages: Annotated[
+        int, typer.Option(min=1, help="To write a question about; all others are searched.")
+    ] = 80,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed draws other passages.")] = 0,
+    show: Annotated[
+        bool, typer.Option("--show", help="Also print every question and what became of it.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """How good the filter of generated questions is, on passages that people asked about.
+
+    A line of FILE is {id, title, text, asked: [{question, answers}]}. Nothing is stored.
+    """
+    from app.evals.generation.figures import figures, opened
+    from app.evals.records import AskedPassageRecord, read_records
+
+    records = read_records(file, AskedPassageRecord)
+    with _services() as services, opened(services, records, _progress()) as bench:
+        found, judged = figures(bench, passages, seed, _progress())
+    for each in judged if show else ():
+        typer.echo(f"{each.drop or 'kept'}: {each.question} => {each.answer}")
+    for line in _lines(found):
+        typer.echo(line)
+    if as_json:
+        typer.echo(json.dumps(found))
+
+
 @evals_app.command("list")
 def list_runs(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Only the latest N runs.")] = 100,
@@ -220,7 +250,12 @@ def _models(services: Services) -> dict[str, Any]:
 def _table(run: EvalRunOut) -> Iterator[str]:
     """One line a measure; measures of a stage stand under its name."""
     yield f"run {run.id}: {run.kind} {run.name}"
-    for name, value in (run.metrics or {}).items():
+    yield from _lines(run.metrics or {})
+
+
+def _lines(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """Measures, and under their name those of a stage or a group."""
+    for name, value in metrics.items():
         if "value" in value:
             yield _line(name, value)
         else:

@@ -41,6 +41,21 @@ class PassageRecord(_Record):
     text: Text
 
 
+class AskedRecord(BaseModel):
+    """A question that a person asked about a passage, with its reference answers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    question: Text
+    answers: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class AskedPassageRecord(PassageRecord):
+    """A passage, and what people asked about it; nothing for the passages that are only searched."""
+
+    asked: tuple[AskedRecord, ...] = ()
+
+
 class AnswerRecord(_Record):
     """A question, its reference answers, its own passages (or none) and the ids of those that answer it."""
 

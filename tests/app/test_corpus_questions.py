@@ -54,8 +54,12 @@ def test_only_plain_forms_are_about_the_whole_corpus(question: str, kind: str | 
 
 
 def test_words_and_topics_are_found_in_the_question() -> None:
-    assert mentioned("How many documents mention the ferry?") == "the ferry"
-    assert mentioned("Which of my files contain the words leave policy?") == "leave policy"
+    ferry = mentioned("How many documents mention the ferry?")
+    assert ferry is not None
+    assert (ferry.plain, ferry.forms) == ("ferry", ("ferry", "ferries"))
+    policy = mentioned("Which of my files contain the words leave policy?")
+    assert policy is not None
+    assert policy.forms == ("leave policy", "leave policies")
     assert mentioned("How many days are there?") is None
     assert topic("Summarise what the letters say about rent.") == "rent"
     assert topic("Summarise all my documents") is None

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.answers.few_shot import FewShotTemplate
-from app.evals.generation.filtering import flaw, repeats
+from app.evals.generation.filtering import flaw, repeats, says_nothing_new, tidy
 from app.evals.generation.passages import in_turns
 from app.main import create_app
 from app.services import GenerateOptions
@@ -149,6 +149,31 @@ def test_what_the_passage_does_not_answer_is_dropped(
     assert run["metrics"]["dropped_not_in_passage"]["value"] == 1.0
 
 
+def test_what_only_repeats_the_question_is_dropped(
+    client: TestClient, set_id: int, generator: Asking
+) -> None:
+    generator.questions["ferry"] = "How often does the Wend ferry run on all days of the week?"
+    generator.questions["reef"] = "Who took over, and how, after the survey of the northern reef?"
+    generator.answer = " on all days of the week [1]"
+    run = generated(client, set_id)
+    assert cases(client, set_id) == {}
+    assert run["metrics"]["dropped_says_nothing_new"]["value"] == 0.5  # the reef's text lacks these words
+
+
+def test_what_search_answers_from_another_passage_too_is_dropped(
+    client: TestClient, set_id: int, generator: Asking
+) -> None:
+    """The same answer is not enough where the footnote leads elsewhere."""
+    upload(client, {"copy.txt": f"{FERRY} Rain or shine."})
+    generator.questions["ferry"] = "How often runs the Wend ferry on all days, rain or shine?"
+    order = [(1, 1), (2, 2), (3, 3)]
+    seed = next(each for each in range(20) if list(in_turns(order, each)) == [1, 2, 3])
+    run = generated(client, set_id, seed=seed)
+    results = client.get(f"/v1/evals/{run['id']}/results").json()["items"]
+    dropped = {row["detail"]["file"]: row["detail"].get("dropped") for row in results}
+    assert dropped == {"ferry.txt": "not_found", "reef.txt": None, "copy.txt": None}
+
+
 def test_what_search_and_answerer_do_not_answer_back_is_dropped(
     client: TestClient, set_id: int, generator: Asking
 ) -> None:
@@ -168,12 +193,43 @@ def test_what_search_and_answerer_do_not_answer_back_is_dropped(
         ("What is the main topic of this document?", "names_the_text"),
         ("Who is he in the following passage?", "names_the_text"),
         ("The ferry?", "too_short"),
-        ("What is it for?", "too_short"),
+        ("Who is it?", "points_outside"),
+        ("Who sings?", "too_short"),
+        ("What did he do with the old ferry?", "points_outside"),
+        ("Which town did they reach in May?", "points_outside"),
+        ("What were these rules made for?", "points_outside"),
+        ("Who was excluded from the study?", "points_outside"),
+        ("What did the authors of the harbour plan say?", None),
+        ("How long does it take to cross the Wend?", None),
+        ("Why was it hard to cross the Wend?", None),
+        ("What did the ferryman do with his boat?", None),
         ("The ferry runs.", "no_question"),
     ],
 )
 def test_words_that_nobody_would_ask_are_dropped(question: str, drop: str | None) -> None:
     assert flaw(question) == drop
+
+
+@pytest.mark.parametrize(
+    ("line", "question"),
+    [
+        ("who opened the bridge in 1931", "Who opened the bridge in 1931?"),
+        ("in which year was the bridge opened", "In which year was the bridge opened?"),
+        ("When it rained, the ferry stopped.", "When it rained, the ferry stopped."),
+        ("Will Smith sings", "Will Smith sings"),
+        ("Is the bridge open?", "Is the bridge open?"),
+        ("The ferry is slow.", "The ferry is slow."),
+        ("Whoever sings", "Whoever sings"),
+        ("", ""),
+    ],
+)
+def test_a_line_that_begins_like_a_question_is_written_as_one(line: str, question: str) -> None:
+    assert tidy(line) == question
+
+
+def test_an_answer_in_the_question_s_own_words_says_nothing_new() -> None:
+    assert says_nothing_new("What was the name of the PT boat that sank?", "A PT boat")
+    assert not says_nothing_new("What was the name of the PT boat that sank?", "PT boat 109")
 
 
 def test_questions_in_nearly_the_same_words_are_one_unless_a_number_differs() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from ui.dropped import dropped
+from app.evals.generation.filtering import REASONS
+from ui.dropped import WHY, dropped
 from ui.eval_schemas import Interval
 
 
 def share(count: int, n: int) -> Interval:
     return Interval(value=count / n, low=0.0, high=1.0, n=n)
+
+
+def test_every_reason_has_words():
+    assert set(WHY) == set(REASONS)
 
 
 def test_counts_are_told_by_reason():

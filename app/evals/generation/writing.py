@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.answers.evaluation import answer_case, in_prompt_order
+from app.answers.evaluation import Find, answer_case, in_prompt_order
 from app.answers.grounding import find_evidence
 from app.answers.markers import without_marker
 from app.evals.cases import Gold
-from app.evals.generation.filtering import REASONS, Drop, flaw, repeats, same_answer
+from app.evals.generation.filtering import REASONS, Drop, flaw, repeats, same_answer, says_nothing_new, tidy
 from app.evals.metrics import normalize_answer
 from app.evals.runs.places import DocumentsPlace
 from app.evals.types import CaseAnswer
@@ -50,7 +50,16 @@ class NothingWritten(Exception):
 
 def write_question(services: Services, place: DocumentsPlace, chunk: Chunk, others: Sequence[str]) -> Written:
     """A question unlike the others; raises NothingWritten, and what answering raises."""
-    question = asked(services, chunk)
+    return filtered(services, place.search, place.config.top_k, asked(services, chunk), chunk, others)
+
+
+def filtered(
+    services: Services, search: Find, reads: int, question: str, chunk: Chunk, others: Sequence[str]
+) -> Written:
+    """The question with its answer, if it passes; raises NothingWritten, and what answering raises.
+
+    `reads`: passages of a search that an answer is written from.
+    """
     if drop := flaw(question):
         raise NothingWritten(drop)
     if repeats(question, others):  # cheaper than to answer it back
@@ -58,17 +67,19 @@ def write_question(services: Services, place: DocumentsPlace, chunk: Chunk, othe
     back = answer_case(services, question, (), lambda _: in_prompt_order([chunk]))
     if back.state == "refused" or not back.text.strip():
         raise NothingWritten("not_answered")
-    answer = _said(back)
+    answer = said(back)
+    if says_nothing_new(question, answer):
+        raise NothingWritten("says_nothing_new")
     if normalize_answer(answer) not in normalize_answer(chunk.text):
         raise NothingWritten("not_in_passage")
-    if not _is_answered_back(services, place, question, answer, chunk):
+    if not _is_answered_back(services, search, reads, question, answer, chunk):
         raise NothingWritten("not_found")
     notes = [WRITTEN] if all(supported for _, supported in back.claims) else [WRITTEN, DOUBTED]
     return Written(question, answer, gold_of(chunk, question, answer), tuple(notes))
 
 
 def asked(services: Services, chunk: Chunk) -> str:
-    """The line that the decoder writes when it is asked for a question."""
+    """The question that the decoder writes when it is asked for one."""
     generator = services.models.generator
     template = generator.template
     text = without_instructions(chunk.text)[0]
@@ -80,7 +91,7 @@ def asked(services: Services, chunk: Chunk) -> str:
     )
     options = GenerateOptions(max_new_tokens=QUESTION_TOKENS, stop=template.stop, markers=())
     pieces = generator.generate(segments, options, lambda: False)
-    return " ".join("".join(without_marker(pieces, template.no_answer)).split())
+    return tidy(" ".join("".join(without_marker(pieces, template.no_answer)).split()))
 
 
 def gold_of(chunk: Chunk, question: str, answer: str) -> Gold:
@@ -92,15 +103,15 @@ def gold_of(chunk: Chunk, question: str, answer: str) -> Gold:
 
 
 def _is_answered_back(
-    services: Services, place: DocumentsPlace, question: str, answer: str, chunk: Chunk
+    services: Services, search: Find, reads: int, question: str, answer: str, chunk: Chunk
 ) -> bool:
-    """Whether the whole way, from search to checked answer, comes back to the passage or to its answer."""
-    found = answer_case(services, question, (), place.search, reads=place.config.top_k)
+    """Whether the whole way, from search to checked answer, comes back to the passage with its answer."""
+    found = answer_case(services, question, (), search, reads=reads)
     if found.state == "refused":
         return False
-    return chunk.chunk_id in {each.chunk_id for each in found.cited} or same_answer(_said(found), answer)
+    return chunk.chunk_id in {each.chunk_id for each in found.cited} and same_answer(said(found), answer)
 
 
-def _said(answer: CaseAnswer) -> str:
+def said(answer: CaseAnswer) -> str:
     """An answer without its markers."""
     return " ".join(text for text, _ in answer.claims) or answer.text
