@@ -37,8 +37,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--vectors", type=Path, help="a file for the embedded texts")
+    parser.add_argument("--most", type=int, default=SIZES[-1], help="sentences to embed; default: %(default)s")
     options = parser.parse_args()
-    source = Sentences(*embedded(options.folder, options.vectors))
+    source = Sentences(*embedded(options.folder, options.most, options.vectors))
     for size in sorted({min(size, len(source)) for size in SIZES}):
         report(source, size)
 
@@ -81,13 +82,13 @@ def report(source: Sentences, size: int) -> None:
         )
 
 
-def embedded(folder: Path, kept: Path | None) -> tuple[Vectors, Vectors]:
+def embedded(folder: Path, most: int, kept: Path | None) -> tuple[Vectors, Vectors]:
     """Passages and questions as float16 [N, C], from the file where that has them."""
     if kept is not None and kept.exists():
         content = np.load(kept)
         return content["passages"], content["questions"]
     passages, questions = read_texts(folder)
-    vectors = _embed(passages), _embed(questions[:QUESTIONS])
+    vectors = _embed(passages[:most]), _embed(questions[:QUESTIONS])
     if kept is not None:
         np.savez(kept, passages=vectors[0], questions=vectors[1])
     return vectors
