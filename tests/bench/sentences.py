@@ -37,7 +37,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--vectors", type=Path, help="a file for the embedded texts")
-    parser.add_argument("--most", type=int, default=SIZES[-1], help="sentences to embed; default: %(default)s")
+    parser.add_argument(
+        "--most", type=int, default=SIZES[-1], help="sentences to embed; default: %(default)s"
+    )
     options = parser.parse_args()
     source = Sentences(*embedded(options.folder, options.most, options.vectors))
     for size in sorted({min(size, len(source)) for size in SIZES}):
