@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bench.measure import Figures, Run, percentile, seconds, summarise
 from bench.report import OURS, Row, row_of
 from bench.session import Session
-from bench.vectors import DIMENSION, Noise, TextLike, VectorSource
+from bench.vectors import DIMENSION, Noise, SentenceLike, TextLike, VectorSource
 from retrieval.growing import GrowingIndex
 from retrieval.types import AccessFilter, IndexEntry, ScoredId, Vectors
 
@@ -29,17 +29,18 @@ ALL = AccessFilter(frozenset({1}))
 
 
 def rows(session: Session) -> Iterator[Row]:
-    """Text-shaped vectors in full; vectors without structure only for their recall."""
+    """Text-shaped vectors, easy and hard, in full; vectors without structure only for their recall."""
     count = session.size(COUNT, QUICK_COUNT)
     with tempfile.TemporaryDirectory(prefix="footnote-bench-") as folder:
-        yield from _text_like(session, Bench(TextLike(count), count, Path(folder)))
-        gc.collect()
+        for source, kind in ((SentenceLike(count), "like sentences"), (TextLike(count), "twice as hard")):
+            yield from _in_full(session, Bench(source, count, Path(folder)), kind)
+            gc.collect()
         noise = Bench(Noise(count // 10), count // 10, Path(folder))
         yield _row(f"recall@10, {noise.count:,} vectors of noise", "", noise.recall(ALL))
 
 
-def _text_like(session: Session, bench: Bench) -> Iterator[Row]:
-    what = f"lists, {bench.count:,} vectors"
+def _in_full(session: Session, bench: Bench, kind: str) -> Iterator[Row]:
+    what = f"lists, {bench.count:,} vectors {kind}"
     yield _row(f"{what}: building", "s", bench.build_s)
     yield _row(f"{what}: resident bytes a vector", "bytes", bench.bytes_a_vector)
     yield _row(f"{what}: share of them scanned", "", bench.index.scanned_share)
