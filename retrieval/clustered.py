@@ -255,7 +255,7 @@ class ClusteredIndex:
             sizes = selection.per_list(self._list_of_row, len(sizes))
         order = np.argsort(-scores)
         order = order[sizes[order] > 0]
-        enough = max(min(self._effort.scanned, self._share * len(self)), wanted)
+        enough = max(min(self._effort.scanned, self._share * int(self._list_sizes.sum())), wanted)
         return order[: int(np.searchsorted(np.cumsum(sizes[order]), enough)) + 1]
 
     def chunk_ids(self) -> frozenset[int]:
