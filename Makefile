@@ -91,7 +91,7 @@ bench: $(BIN)/.installed-bench  ## measure speed and memory beside other librari
 million: $(BIN)/.installed-bench  ## dense and lexical search up to a million passages, against flat; 10 minutes and 6 GB
 	$(BIN)/footnote bench search --json $(if $(QUICK),--quick)
 
-million-real: $(BIN)/.installed-bench  ## the dense index over the sentences of TEXTS=../shared/data, embedded first: half an hour
+million-real: $(BIN)/.installed-bench  ## the dense index over the sentences of TEXTS=../shared/data, embedded first: an hour or so
 	$(BIN)/python -m tests.bench.sentences $(or $(TEXTS),../shared/data) --vectors .footnote/sentences.npz
 
 bench-browser: $(BIN)/.installed-dev  ## time from sending a question to sources and first word on the screen
