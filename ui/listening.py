@@ -17,23 +17,23 @@ End = ApiError | None  # None: the last event has come
 
 def batches(events: Iterable[Event]) -> Iterator[list[Event]]:
     """Everything that has arrived since the last batch, several words at once on a slow page; empty after
-    a tick without any. Raises the ApiError that the events end with.
+    a tick without any. Raises the ApiError that the events end with, after what came before it.
 
     Left early, the thread hears the answer out: that ends with the answer, and nobody waits for it.
     """
     received: queue.SimpleQueue[Event | End] = queue.SimpleQueue()
     threading.Thread(target=receive, args=(events, received), daemon=True).start()
-    ended = False
-    while not ended:
+    end: list[End] = []
+    while not end:
         batch: list[Event] = []
         for each in available(received):
-            if isinstance(each, ApiError):
-                raise each
-            if each is None:
-                ended = True
+            if each is None or isinstance(each, ApiError):
+                end.append(each)
             else:
                 batch.append(each)
         yield batch
+    if end[0] is not None:
+        raise end[0]
 
 
 def receive(events: Iterable[Event], received: queue.SimpleQueue[Event | End]) -> None:

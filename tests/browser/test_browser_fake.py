@@ -13,6 +13,7 @@ from tests.browser.conftest import ROOT, StartUi
 from tests.browser.contrast import expect_contrast
 from tests.browser.steps import (
     ask,
+    expect_drawn,
     expect_page_picture,
     expect_refusal,
     footnote,
@@ -188,6 +189,7 @@ def test_an_answer_that_could_not_be_heard_to_its_end_is_looked_for_again(page: 
     ask(page, "lost leave")
     expect(page.get_by_text("does not answer")).to_be_visible()
     expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+    expect_drawn(page)
     page.get_by_role("button", name="Look again").click()
     expect(footnote(page, HANDBOOK.name, 2)).to_be_visible()
 

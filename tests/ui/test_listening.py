@@ -1,0 +1,31 @@
+"""Events arrive in batches; how they end takes nothing of what came before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ui.client import ApiError, Failure
+from ui.listening import batches
+
+BROKEN = ApiError(Failure(code="api_unreachable", cause="It broke off.", next_step="Look again."))
+
+
+def broken_off() -> Iterator[str]:
+    yield "question"
+    yield "sources"
+    raise BROKEN
+
+
+def test_every_event_before_an_error_is_given_before_it_is_raised() -> None:
+    heard: list[str] = []
+    with pytest.raises(ApiError) as caught:
+        for batch in batches(broken_off()):
+            heard += batch
+    assert heard == ["question", "sources"]
+    assert caught.value is BROKEN
+
+
+def test_events_end_with_the_last_of_them() -> None:
+    assert [event for batch in batches(iter("abc")) for event in batch] == ["a", "b", "c"]
