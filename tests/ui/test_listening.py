@@ -20,9 +20,13 @@ def broken_off() -> Iterator[str]:
 
 def test_every_event_before_an_error_is_given_before_it_is_raised() -> None:
     heard: list[str] = []
-    with pytest.raises(ApiError) as caught:
+
+    def listen() -> None:
         for batch in batches(broken_off()):
-            heard += batch
+            heard.extend(batch)
+
+    with pytest.raises(ApiError) as caught:
+        listen()
     assert heard == ["question", "sources"]
     assert caught.value is BROKEN
 
