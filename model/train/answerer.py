@@ -32,7 +32,14 @@ from model.registry import ANSWERER_FILE, GEMMA_PACKAGE, ModelCard, resolve_deco
 from model.train.answers.card import write_answerer_card
 from model.train.answers.data import AnswerData, load_answers
 from model.train.answers.japanese import add_japanese
-from model.train.answers.mix import JAPANESE_SHARE, MAX_PACK_TOKENS, PackMaker
+from model.train.answers.mix import (
+    JAPANESE_SHARE,
+    MAX_PACK_TOKENS,
+    SET_WEIGHTS,
+    STORIES,
+    UNANSWERABLE_SHARE,
+    PackMaker,
+)
 from model.train.answers.packing import Pack, PackedPast, lay_out
 from model.train.answers.refusals import fit_bias, refusal_margins, refusal_rates
 from model.train.answers.rows import load_rows
@@ -57,6 +64,8 @@ class AnswererRecipe:
     row_tokens: int = 1  # padded, of one call, at least a pack: more where calls are what costs
     pack_tokens: int = MAX_PACK_TOKENS  # longest pack; ten passages want about 2,400
     japanese_share: float = JAPANESE_SHARE  # of contexts
+    unanswerable_share: float = UNANSWERABLE_SHARE  # of questions, most of them near misses
+    story_weight: float = SET_WEIGHTS[STORIES]  # how often a question about a story starts a context
     dropout: float = 0.05  # of what the adapters read
     peak_rate: float = 3e-4
     clip_norm: float = 1.0
@@ -201,6 +210,8 @@ def pack_maker(
         min(tokenizer.special.end),
         max_tokens=recipe.pack_tokens,
         japanese_share=recipe.japanese_share,
+        unanswerable_share=recipe.unanswerable_share,
+        set_weights=SET_WEIGHTS | {STORIES: recipe.story_weight},
     )
 
 

@@ -67,6 +67,7 @@ class VerifierRecipe:
     clip_norm: float = 1.0
     smoothing: float = 0.05  # of labels: those made by rules err
     token_share: float = 0.3  # of the loss: which claim tokens lack support
+    judged: float = 1.0  # how much oftener than their shares say the sets that people judged are drawn
     frozen_layers: int = 2  # lowest blocks kept as the packaged encoder has them
     evaluate_every: float = 0.2  # of the budget
     monitor_claims: int = 800  # of the development split, at each evaluation
@@ -140,7 +141,7 @@ class VerifierTrainer(Loop[TrainingBatch]):
 
     def batches(self, chance: random.Random) -> Iterator[TrainingBatch]:
         """Batches of rows of about one length, from pools of a few batches."""
-        stream = mixed(self.material, chance)
+        stream = mixed(self.material, chance, judged=self.recipe.judged)
         pool_size = max(8, _POOL_BATCHES * self.recipe.batch_tokens // 128)
         while True:
             examples = list(islice(stream, pool_size))

@@ -66,7 +66,7 @@ def write_answerer_card(
         "steps": progress.step,
         "pairs": progress.pairs,
         "recipe": dataclasses.asdict(recipe),
-        "mix": {"sets": mix.SET_WEIGHTS, "kinds": mix.KINDS},
+        "mix": {"sets": mix.SET_WEIGHTS | {mix.STORIES: recipe.story_weight}, "kinds": mix.KINDS},
         "data_sha256": {path.name: sha256_of(path) for path in _files(data)},
         "weights_sha256": sha256_of(out / ANSWERER_FILE),
         "results": results,

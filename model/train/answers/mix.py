@@ -8,7 +8,7 @@ that its passages were retrieved for and do not answer.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from model.decoder_tokenizer import PromptMask
@@ -21,11 +21,12 @@ from model.train.answers.noise import dirty, planted, restyled
 from model.train.answers.packing import Branch, Pack
 from model.train.answers.yes_no import as_yes_or_no
 
+STORIES = "qa_fairytaleqa"
 # How often each set starts a context; sentence sets and stories less, for users ask for facts.
 SET_WEIGHTS = {
     "qa_qed_nq": 0.54,
     "qa_squad1.1dev_13articles": 0.29,
-    "qa_fairytaleqa": 0.06,
+    STORIES: 0.06,
     "qa_covidqa": 0.04,
     "qa_selqa_sentences": 0.03,
     "qa_pubmedqa_pqal": 0.04,
@@ -74,6 +75,8 @@ class PackMaker:
         *,
         max_tokens: int = MAX_PACK_TOKENS,
         japanese_share: float = JAPANESE_SHARE,
+        unanswerable_share: float = UNANSWERABLE_SHARE,
+        set_weights: Mapping[str, float] = SET_WEIGHTS,
     ) -> None:
         """`encode` gives token ids without the begin token; `begin` and `end` are the control tokens.
 
@@ -92,6 +95,8 @@ class PackMaker:
         }
         self._max_tokens = max_tokens
         self._japanese_share = japanese_share if SOURCE in self._by_set else 0.0
+        self._unanswerable_share = unanswerable_share
+        self._set_weights = set_weights
         self._others = [name for name in sorted(self._by_set) if name != SOURCE]
         japanese = [index for index, chunk in enumerate(data.chunks) if chunk.source == SOURCE]
         others = [index for index, chunk in enumerate(data.chunks) if chunk.source != SOURCE]
@@ -117,7 +122,7 @@ class PackMaker:
     def documents(self, chance: random.Random) -> Pack:
         """A context of chunks around one question."""
         item = self._first(chance)
-        answerable = chance.random() >= UNANSWERABLE_SHARE or not _can_be_absent(item)
+        answerable = chance.random() >= self._unanswerable_share or not _can_be_absent(item)
         chunks = self._context(item, answerable, _count(chance), chance)
         asked = [self._ask(item, chunks, chance), *self._joining(item, chunks, chance)]
         titled = chance.random() < TITLED_SHARE
@@ -128,7 +133,7 @@ class PackMaker:
         """The question that a context starts from."""
         if self._japanese_share and chance.random() < self._japanese_share:
             return chance.choice(self._by_set[SOURCE])
-        weights = [SET_WEIGHTS.get(name, 1.0) for name in self._others]
+        weights = [self._set_weights.get(name, 1.0) for name in self._others]
         return chance.choice(self._by_set[chance.choices(self._others, weights)[0]])
 
     def _any(self, chance: random.Random, *, japanese: bool = False) -> int:
@@ -168,9 +173,8 @@ class PackMaker:
         near = [item for chunk in chunks for item in self._near[chunk] if item is not first]
         near = [item for item in near if item.chunk not in chunks and _can_be_absent(item)]
         near = [item for item in near if not any(holds(text, item.answers) for text in texts)]
-        wanted = round(
-            (len(answered) + 1) * UNANSWERABLE_SHARE / (1 - UNANSWERABLE_SHARE) + chance.random() - 0.5
-        )
+        odds = self._unanswerable_share / (1 - self._unanswerable_share)
+        wanted = round((len(answered) + 1) * odds + chance.random() - 0.5)
         chosen = answered + chance.sample(near, min(len(near), max(wanted, 0)))
         chosen = list({id(item): item for item in chosen}.values())
         return [self._ask(item, chunks, chance) for item in chance.sample(chosen, len(chosen))]

@@ -25,10 +25,14 @@ SHARES = {  # of rows, by where they come from
     "answers": 0.40,
     "sentences": 0.31,
 }
+_BY_RULE = frozenset({"answers", "sentences"})
 
 
-def mixed(material: Material, chance: random.Random) -> Iterator[Example]:
-    """Endless examples of a split in the shares above; deterministic given `chance`."""
+def mixed(material: Material, chance: random.Random, *, judged: float = 1.0) -> Iterator[Example]:
+    """Endless examples of a split in the shares above, the sets that people judged `judged` times as often.
+
+    Deterministic given `chance`.
+    """
     makers: dict[str, Callable[[random.Random], Example | None]] = {
         "answers": AnswerClaims(material).make,
         "sentences": SentenceClaims(material).make,
@@ -38,7 +42,7 @@ def mixed(material: Material, chance: random.Random) -> Iterator[Example]:
         if pool:
             makers[source] = JudgedClaims(pool).make
     names = [name for name in SHARES if name in makers]
-    weights = [SHARES[name] for name in names]
+    weights = [SHARES[name] * (1.0 if name in _BY_RULE else judged) for name in names]
     while True:
         make = makers[chance.choices(names, weights)[0]]
         made = make(chance)
