@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 from bench.measure import Figures, Run, percentile, seconds, summarise
 from bench.report import OURS, Row, row_of
 from bench.session import Session
-from bench.vectors import DIMENSION, Noise, SentenceLike, TextLike, VectorSource
+from bench.vectors import DIMENSION, Clustered, Noise, SentenceLike, TextLike, VectorSource
 from retrieval.growing import GrowingIndex
-from retrieval.types import AccessFilter, IndexEntry, ScoredId, Vectors
+from retrieval.types import AccessFilter, IndexEntry, Vectors
 
 COUNT, QUICK_COUNT = 1_000_000, 120_000
 DOCUMENT_CHUNKS = 10
 TOP = 10
 ASKED_FOR = 50  # candidates, as the service asks for
 ALL = AccessFilter(frozenset({1}))
+SCALARS, PROBES = "IVF2048,SQ8", 32
 
 
 def rows(session: Session) -> Iterator[Row]:
@@ -35,6 +36,8 @@ def rows(session: Session) -> Iterator[Row]:
         for source, kind in ((SentenceLike(count), "like sentences"), (TextLike(count), "twice as hard")):
             yield from _in_full(session, Bench(source, count, Path(folder)), kind)
             gc.collect()
+        yield from _beside_scalars(session, Bench(Clustered(count), count, Path(folder)))
+        gc.collect()
         noise = Bench(Noise(count // 10), count // 10, Path(folder))
         yield _row(f"recall@10, {noise.count:,} vectors of noise", "", noise.recall(ALL))
 
@@ -55,6 +58,23 @@ def _in_full(session: Session, bench: Bench, kind: str) -> Iterator[Row]:
     yield _row(f"{what}: adding 1,000 chunks", "ms", 1000 * bench.adding_s())
     yield _row(f"{what}, p95 while adding", "ms", bench.p95_while_adding_ms())
     yield _row(f"{what}: deleting a document", "ms", 1000 * bench.deleting_s())
+
+
+def _beside_scalars(session: Session, bench: Bench) -> Iterator[Row]:
+    """Where few lists hold the nearest: beside FAISS's own lists of 8-bit scalars, 32 of 2,048 probed."""
+    what = f"lists, {bench.count:,} clustered vectors"
+    scalars = bench.lists_of_scalars()
+    yield _row(f"{what}: share of them scanned", "", bench.index.scanned_share)
+    yield _row(f"{what}: recall@10", "", bench.recall(ALL))
+    yield _row(f"{what}: recall@10 of FAISS {SCALARS}, {PROBES} probes", "", bench.recall_of(scalars))
+    subjects: dict[str, Run] = {
+        OURS: bench.asking(ALL),
+        f"faiss {SCALARS}": partial(bench.scanning, index=scalars),
+        "faiss IndexFlatIP": bench.scanning,
+    }
+    results = session.compare(subjects, budget_s=30.0)
+    yield row_of(f"{what}, p50", "ms", results, 0)
+    yield row_of(f"{what}, p95", "ms", results, 1)
 
 
 class Bench:
@@ -87,7 +107,22 @@ class Bench:
         _, expected = self.flat.search(self.questions, TOP, params=parameters)
         del selector
         found = [self.index.search(vector, ASKED_FOR, access)[:TOP] for vector in self.questions]
-        return _recall(found, expected)
+        return _recall([[hit.chunk_id for hit in some] for some in found], expected)
+
+    def lists_of_scalars(self) -> faiss.Index:
+        """The same vectors as 8-bit scalars in FAISS's own lists."""
+        index = faiss.index_factory(DIMENSION, SCALARS, faiss.METRIC_INNER_PRODUCT)
+        index.train(self._source.draw(100_000, seed=10**8))
+        for block in self._source.blocks(self.count):
+            index.add(block)
+        faiss.extract_index_ivf(index).nprobe = PROBES
+        return index
+
+    def recall_of(self, index: faiss.Index) -> float:
+        """As `recall`, of another index of all vectors."""
+        _, expected = self.flat.search(self.questions, TOP)
+        _, found = index.search(self.questions, TOP)
+        return _recall(found.tolist(), expected)
 
     def _permitted(self, access: AccessFilter) -> NDArray[np.bool_]:
         documents = np.arange(self.count) // DOCUMENT_CHUNKS
@@ -102,9 +137,10 @@ class Bench:
 
         return run
 
-    def scanning(self, number: int) -> Figures:
+    def scanning(self, number: int, index: faiss.Index | None = None) -> Figures:
+        searched = self.flat if index is None else index
         asked = self._source.draw(20, seed=10**6 + number)
-        return _percentiles(lambda vector: self.flat.search(vector[None], ASKED_FOR), asked)
+        return _percentiles(lambda vector: searched.search(vector[None], ASKED_FOR), asked)
 
     def adding_s(self) -> float:
         new = _entries(self._source.draw(1000, seed=10**7), 2 * self.count)
@@ -139,11 +175,8 @@ def _entries(vectors: Vectors, first: int) -> list[IndexEntry]:
     ]
 
 
-def _recall(found: Sequence[Sequence[ScoredId]], expected: NDArray[np.int64]) -> float:
-    hits = [
-        len({hit.chunk_id for hit in some} & set(row))
-        for some, row in zip(found, expected.tolist(), strict=True)
-    ]
+def _recall(found: Sequence[Sequence[int]], expected: NDArray[np.int64]) -> float:
+    hits = [len(set(some) & set(row)) for some, row in zip(found, expected.tolist(), strict=True)]
     return sum(hits) / expected.size
 
 

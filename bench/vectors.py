@@ -24,8 +24,6 @@ import numpy as np
 from retrieval.types import Vectors
 
 DIMENSION = 384
-PASSAGES_PER_TOPIC = 27
-NOISE = 0.8  # of a passage around its topic
 BLOCK = 20_000
 
 
@@ -42,7 +40,9 @@ class VectorSource(Protocol):
 class TextLike:
     """Topics of unequal size, passages around them, a decaying spectrum turned at random."""
 
+    passages = 27  # a topic
     decay = 0.4  # of the spectrum, by the power of its rank
+    noise = 0.8  # of a passage around its topic
 
     def __init__(self, count: int) -> None:
         """For collections of about `count` vectors."""
@@ -51,7 +51,7 @@ class TextLike:
         spectrum /= np.linalg.norm(spectrum)
         turn = np.linalg.qr(drawn.standard_normal((DIMENSION, DIMENSION)))[0]
         self._shape = (spectrum[:, None] * turn).astype(np.float32)
-        topics = max(2, count // PASSAGES_PER_TOPIC)
+        topics = max(2, count // self.passages)
         self._topics = drawn.standard_normal((topics, DIMENSION), dtype=np.float32) @ self._shape
         weights = (1.0 + np.arange(topics)) ** -0.5
         self._weights = weights / weights.sum()
@@ -60,7 +60,7 @@ class TextLike:
         """float32 [count, DIMENSION] of unit length; the same for the same seed."""
         drawn = np.random.default_rng(seed)
         topics = drawn.choice(len(self._topics), count, p=self._weights)
-        spread = NOISE * drawn.gamma(3.0, 1 / 3, (count, 1)).astype(np.float32)
+        spread = self.noise * drawn.gamma(3.0, 1 / 3, (count, 1)).astype(np.float32)
         noise = drawn.standard_normal((count, DIMENSION), dtype=np.float32) @ self._shape
         return _unit(self._topics[topics] + spread * noise)
 
@@ -74,6 +74,12 @@ class SentenceLike(TextLike):
     """As much of a search as real sentences take."""
 
     decay = 0.7
+
+
+class Clustered(TextLike):
+    """Few topics of many passages, as indexes are often measured on: few lists hold all that is near."""
+
+    passages = 1000
 
 
 class Noise(TextLike):
