@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all bench-browser gpu gate-figures generation-figures planted replay follow-ups train-smoke mutants mutants-http shared-files chaos bench million million-real bench-storage lint types samples lock clean
+.PHONY: help run test test-all bench-browser gpu gate-figures generation-figures planted replay follow-ups train-smoke mutants mutants-http shared-files chaos bench million million-real ten-million bench-storage lint types samples lock clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -93,6 +93,9 @@ million: $(BIN)/.installed-bench  ## dense and lexical search up to a million pa
 
 million-real: $(BIN)/.installed-bench  ## the dense index over the sentences of TEXTS=../shared/data, embedded first: an hour or so
 	$(BIN)/python -m tests.bench.sentences $(or $(TEXTS),../shared/data) --vectors .footnote/sentences.npz
+
+ten-million: $(BIN)/.installed-dev  ## the dense index at ten million passages: an hour, 16 GB of disk; COUNT=3000000 for less
+	$(BIN)/python -m tests.bench.beyond_memory --count $(or $(COUNT),10000000)
 
 bench-browser: $(BIN)/.installed-dev  ## time from sending a question to sources and first word on the screen
 	$(BIN)/python -m tests.browser.measure_chat
