@@ -12,23 +12,24 @@ from ui.listening import batches
 BROKEN = ApiError(Failure(code="api_unreachable", cause="It broke off.", next_step="Look again."))
 
 
-def broken_off() -> Iterator[str]:
+def broken_off(error: Exception) -> Iterator[str]:
     yield "question"
     yield "sources"
-    raise BROKEN
+    raise error
 
 
-def test_every_event_before_an_error_is_given_before_it_is_raised() -> None:
+@pytest.mark.parametrize("error", [BROKEN, ValueError("an event of another release")])
+def test_every_event_before_an_error_is_given_before_it_is_raised(error: Exception) -> None:
     heard: list[str] = []
 
     def listen() -> None:
-        for batch in batches(broken_off()):
+        for batch in batches(broken_off(error)):
             heard.extend(batch)
 
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(type(error)) as caught:
         listen()
     assert heard == ["question", "sources"]
-    assert caught.value is BROKEN
+    assert caught.value is error
 
 
 def test_events_end_with_the_last_of_them() -> None:
