@@ -72,24 +72,12 @@ def register_all(services: Services, user: Account, received: MultipartReceiver)
 
 def upload_result(outcomes: Sequence[UploadOutcome]) -> UploadResult:
     """The response body. Raises the first refusal, all outcomes in its details, when nothing was accepted."""
-    result = UploadResult(documents=[_shown(outcome) for outcome in outcomes])
+    result = UploadResult(documents=[UploadedFile.of(outcome) for outcome in outcomes])
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     if len(errors) == len(outcomes):
         errors[0].details["documents"] = result.model_dump()["documents"]
         raise errors[0]
     return result
-
-
-def _shown(outcome: UploadOutcome) -> UploadedFile:
-    return UploadedFile(
-        file_name=outcome.file_name,
-        document_id=outcome.document_id,
-        job_id=outcome.job_id,
-        status=outcome.status,
-        version=outcome.version,
-        same_name_as=outcome.same_name_as,
-        error=None if outcome.error is None else outcome.error.body(),
-    )
 
 
 def _register(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field
 
+from app.documents.uploads import UploadOutcome
 from app.errors import ErrorBody
 from app.jobs.schemas import JobError, JobProgressOut
 from app.schemas import MAX_ROW_ID, RequestModel, ResponseModel
@@ -124,6 +125,20 @@ class UploadedFile(ResponseModel):
         None, description="A document of this name with other bytes: this file could be its next version."
     )
     error: ErrorBody | None
+
+    @classmethod
+    def of(cls, outcome: UploadOutcome, **more: Any) -> Self:
+        """With `more` for the fields of a subclass."""
+        return cls(
+            file_name=outcome.file_name,
+            document_id=outcome.document_id,
+            job_id=outcome.job_id,
+            status=outcome.status,
+            version=outcome.version,
+            same_name_as=outcome.same_name_as,
+            error=None if outcome.error is None else outcome.error.body(),
+            **more,
+        )
 
 
 class UploadResult(ResponseModel):

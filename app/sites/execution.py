@@ -92,7 +92,7 @@ class _Reading:
 
     def keep(self, item: UrlOutcome) -> dict[str, Any] | None:
         """What became of an address; its error."""
-        shown = ReadUrl.of(item).model_dump(mode="json")
+        shown = ReadUrl.of(item.outcome, url=item.url).model_dump(mode="json")
         self._documents = [*self._documents, shown]
         self._size_bytes += item.size_bytes
         self._note(current=None, waiting=item.waiting, size_bytes=self._size_bytes, documents=self._documents)

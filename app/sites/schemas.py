@@ -12,7 +12,6 @@ from app.documents.identity import OnExisting
 from app.documents.schemas import UploadedFile
 from app.errors import ErrorBody
 from app.schemas import RequestModel, ResponseModel, RowId
-from app.sites.service import UrlOutcome
 from app.sites.tables import SiteRead
 from app.tables import utc_now
 
@@ -89,20 +88,6 @@ class ReadUrl(UploadedFile):
     """What became of one address; `file_name` is where its redirects ended."""
 
     url: str
-
-    @classmethod
-    def of(cls, item: UrlOutcome) -> ReadUrl:
-        outcome = item.outcome
-        return cls(
-            url=item.url,
-            file_name=outcome.file_name,
-            document_id=outcome.document_id,
-            job_id=outcome.job_id,
-            status=outcome.status,
-            version=outcome.version,
-            same_name_as=outcome.same_name_as,
-            error=None if outcome.error is None else outcome.error.body(),
-        )
 
 
 class SiteReadOut(ResponseModel):
