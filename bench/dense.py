@@ -26,7 +26,7 @@ DOCUMENT_CHUNKS = 10
 TOP = 10
 ASKED_FOR = 50  # candidates, as the service asks for
 ALL = AccessFilter(frozenset({1}))
-SCALARS, PROBES = "IVF2048,SQ8", 32
+SCALARS, PROBES, TRAINED_ON = "IVF2048,SQ8", 32, 100_000
 
 
 def rows(session: Session) -> Iterator[Row]:
@@ -112,7 +112,7 @@ class Bench:
     def lists_of_scalars(self) -> faiss.Index:
         """The same vectors as 8-bit scalars in FAISS's own lists."""
         index = faiss.index_factory(DIMENSION, SCALARS, faiss.METRIC_INNER_PRODUCT)
-        index.train(self._source.draw(100_000, seed=10**8))
+        index.train(self._source.draw(min(self.count, TRAINED_ON), seed=10**8))
         for block in self._source.blocks(self.count):
             index.add(block)
         faiss.extract_index_ivf(index).nprobe = PROBES

@@ -313,9 +313,10 @@ def test_replay_and_weighing_show_how_far_they_are_and_can_be_stopped(
     state.inspection_held = True
     page.get_by_role("button", name="Replay this answer").click()
     bar = page.get_by_role("progressbar")
-    expect(page.get_by_text(re.compile(r"Writing again: token 12 of 30, \d s"))).to_be_visible()
+    told = page.get_by_text(re.compile(r"Writing again: token 12 of 30, \d+ s"))
+    expect(told).to_be_visible()
     expect(bar).to_have_attribute("aria-valuenow", "40")
-    expect(page.get_by_text(re.compile(r"token 12 of 30, 1 s"))).to_be_visible()  # the clock goes on
+    expect(told).not_to_have_text(told.inner_text())  # the clock goes on
     expect_contrast(page)
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("Stopped. Nothing was changed.")).to_be_visible()
