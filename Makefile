@@ -94,7 +94,7 @@ million: $(BIN)/.installed-bench  ## dense and lexical search up to a million pa
 million-real: $(BIN)/.installed-bench  ## the dense index over the sentences of TEXTS=../shared/data, embedded first: an hour or so
 	$(BIN)/python -m tests.bench.sentences $(or $(TEXTS),../shared/data) --vectors .footnote/sentences.npz
 
-ten-million: $(BIN)/.installed-dev  ## the dense index at ten million passages: an hour, 16 GB of disk; COUNT=3000000 for less
+ten-million: $(BIN)/.installed-dev  ## the dense index at ten million passages: an hour and a half, 16 GB of disk; COUNT=3000000 for less
 	$(BIN)/python -m tests.bench.beyond_memory --count $(or $(COUNT),10000000)
 
 bench-browser: $(BIN)/.installed-dev  ## time from sending a question to sources and first word on the screen

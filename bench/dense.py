@@ -84,11 +84,11 @@ class Bench:
         self.count, self._source = count, source
         self.questions = source.draw(200, seed=0)
         self.flat = faiss.IndexFlatIP(DIMENSION)
-        resident = _resident()
+        resident = resident_bytes()
         self.index = GrowingIndex(DIMENSION, folder)
         self.build_s = seconds(self._build)
         gc.collect()
-        self.bytes_a_vector = (_resident() - resident) / count
+        self.bytes_a_vector = (resident_bytes() - resident) / count
         for block in source.blocks(count):  # drawn a second time, so that the first measure was ours alone
             self.flat.add(block)
 
@@ -185,8 +185,8 @@ def _percentiles(search: Callable[[Vectors], object], asked: Vectors) -> Figures
     return percentile(times_s, 50) * 1000, percentile(times_s, 95) * 1000
 
 
-def _resident() -> int:
-    """Bytes of this process in memory; the page cache of files, mapped or not, is the kernel's."""
+def resident_bytes() -> int:
+    """Of this process; the page cache of files, mapped or not, is the kernel's."""
     memory = psutil.Process().memory_info()
     return int(memory.rss - memory.shared)
 

@@ -1,7 +1,7 @@
 """The dense index where a flat one does not fit into memory: `python -m tests.bench.beyond_memory`.
 
 What is true is found by reading all vectors once, a block at a time. Ten million take 16 GB of disk, 2 GB of
-memory beside the page cache, and about an hour of two cores.
+memory beside the page cache, and about an hour and a half of two cores.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import psutil
 
-from bench.dense import ALL, ASKED_FOR, TOP
+from bench.dense import ALL, ASKED_FOR, TOP, resident_bytes
 from bench.measure import percentile, seconds
 from bench.vectors import DIMENSION, SentenceLike
 from retrieval.clustered import ClusteredIndex, SearchEffort, train
@@ -93,12 +92,6 @@ def told(what: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     print(f"{what} in {time.perf_counter() - start:.0f} s", flush=True)
-
-
-def resident_bytes() -> int:
-    """Of this process, the page cache of mapped files left out."""
-    memory = psutil.Process().memory_info()
-    return int(memory.rss - memory.shared)
 
 
 if __name__ == "__main__":
