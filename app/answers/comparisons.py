@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from app.answers.languages.forms import ComparisonForms, Language
+from app.answers.languages.forms import MOST_CHARACTERS, ComparisonForms, Language
 from app.answers.languages.known import LANGUAGES
 
 
@@ -21,7 +21,13 @@ class Comparison(NamedTuple):
 
 
 def comparisons(question: str) -> Iterator[Comparison]:
-    """Every way to read the question as a comparison: usually none."""
+    """Every way to read the question as a comparison: usually none.
+
+    Runs of blanks become one: the patterns would try every place in them, with the square of their length.
+    """
+    question = " ".join(question.split())
+    if len(question) > MOST_CHARACTERS:
+        return
     for language in LANGUAGES:
         if language.comparison is None:
             continue

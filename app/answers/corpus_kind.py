@@ -13,11 +13,10 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Literal, NamedTuple
 
-from app.answers.languages.forms import Language
+from app.answers.languages.forms import MOST_CHARACTERS, Language
 from app.answers.languages.known import LANGUAGES
 
 Kind = Literal["summarise", "list", "compare", "count"]
-MOST_CHARACTERS = 1000  # nothing longer is a plain form
 
 
 class Words(NamedTuple):
@@ -65,9 +64,9 @@ def topic(question: str) -> str | None:
 
 def _readings(question: str) -> Iterator[tuple[_Form, re.Match[str]]]:
     """Every form that the question has, of the first language in which it has one first."""
-    if len(question) > MOST_CHARACTERS:
+    plain = " ".join(unicodedata.normalize("NFC", question).split()).lstrip("¿¡ ")
+    if len(plain) > MOST_CHARACTERS:
         return
-    plain = unicodedata.normalize("NFC", question).strip().lstrip("¿¡ ")
     for form in _forms():
         if found := form.pattern.fullmatch(plain):
             yield form, found

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.types import Account
 from app.answers import corpus_sources as sources
+from app.answers.comparisons import comparisons
 from app.answers.corpus_kind import Kind, Words, corpus_kind, counts_documents, mentioned, topic
 from app.answers.named_comparison import NamedComparison, named_comparison
 from app.answers.stored_tables import Row, Table, number, tables_of
@@ -85,13 +86,14 @@ def plan_corpus(
 
     `find` is asked for more passages than an ordinary answer needs, and only where documents are to be asked.
     """
+    kind = corpus_kind(question)
+    compares = any(True for _ in comparisons(question))
+    if kind is None and not compares and not _ROW_WORDS.search(question):
+        return None  # most questions: nothing is read for them
     documents = sources.ready_documents(session, access)
     file_names = {each.id: each.file_name for each in documents}
     if named := named_comparison(question, file_names, lambda: sources.titles_of(session, documents)):
         return _over_named(session, user, named, documents, find_in)
-    kind = corpus_kind(question)
-    if kind is None and not _ROW_WORDS.search(question):
-        return None
     computed = _over_rows(session, user, question, documents)
     if computed is None and kind is not None and (words := mentioned(question)):
         computed = _over_words(session, user, words, kind, documents)
@@ -116,7 +118,10 @@ def partial_basis(
     documents = sources.ready_documents(session, access)
     total = sources.count_passages(session, documents)
     rest = ": the others were not read for this answer" if total > len(read) else ""
-    rows = " No rows were computed, because not every word of the question is a column or a value."
+    rows = (
+        " No rows were computed: not every word of the question is a column or a value, or some rows could "
+        "not be told apart."
+    )
     return Basis(
         kind or "count",
         "passages",
@@ -136,7 +141,7 @@ def _over_rows(
     known: dict[int, Passage] = {}
     notes = []
     operation = None
-    for document in [each for each in documents if sources.is_table(each)][: sources.MOST_TABLES]:
+    for document in sources.tables_among(session, documents):
         for table in tables_of(document.id, document.file_name, sources.text_of(session, document)):
             asked = row_question(question, table)
             if asked is None:
@@ -176,9 +181,7 @@ def _row_lines(
 ) -> list[Line]:
     def evidence(some: Iterable[Row]) -> tuple[Evidence, ...]:
         return tuple(
-            Evidence(_numbered(chunks[row.start], known), row.start, row.end)
-            for row in some
-            if row.start in chunks
+            _evidence(chunks[row.start], row.start, row.end, known) for row in some if row.start in chunks
         )
 
     name, first = table.name, table.columns[0]
@@ -226,7 +229,7 @@ def _over_words(
             continue
         at = found.start()
         chunks = sources.passages_at(session, user, document.id, [at])
-        evidence = tuple(Evidence(_numbered(chunk, known), at, found.end()) for chunk in chunks.values())
+        evidence = tuple(_evidence(chunk, at, found.end(), known) for chunk in chunks.values())
         lines.append(Line(document.file_name, evidence))
     head = Line(f"{len(lines)} of {len(documents)} documents contain “{words.plain}”", ())
     looked_for = " or ".join(f"“{form}”" for form in words.forms)
@@ -312,6 +315,11 @@ def _ranked(documents: Sequence[Document], hits: Sequence[Hit]) -> list[tuple[Do
         chunks.setdefault(hit.chunk.document_id, []).append(hit.chunk)
     ranked = [(by_id[each], found[:PASSAGES_A_DOCUMENT]) for each, found in chunks.items() if each in by_id]
     return ranked[:MAP_DOCUMENTS]
+
+
+def _evidence(chunk: Chunk, start: int, end: int, known: dict[int, Passage]) -> Evidence:
+    """The part of text[start:end] that is in the passage: a long row goes on in the next."""
+    return Evidence(_numbered(chunk, known), start, min(end, chunk.end))
 
 
 def _numbered(chunk: Chunk, known: dict[int, Passage], score: float | None = None) -> Passage:

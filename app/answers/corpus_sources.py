@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -14,6 +15,7 @@ from retrieval.types import AccessFilter, Chunk
 
 TABLE_ENDINGS = (".csv", ".tsv", ".xlsx", ".xls", ".ods", ".xlsm", ".xlsb")
 MOST_TABLES = 20  # documents whose rows one question may read
+MOST_TABLE_CHARACTERS = 10_000_000  # of their text together: some 100,000 rows, a second of reading
 TITLE_WITHIN = 500  # characters from the beginning
 MOST_WORD_DOCUMENTS = 2000  # documents whose text one question may look through
 
@@ -57,9 +59,21 @@ def text_of(session: Session, document: Document) -> str:
     return "".join(session.scalars(pages))
 
 
-def is_table(document: Document) -> bool:
-    """Whether the document is a spreadsheet or a delimited file."""
-    return document.file_name.casefold().endswith(TABLE_ENDINGS)
+def tables_among(session: Session, documents: Sequence[Document]) -> list[Document]:
+    """The spreadsheets and delimited files, as far as one question may read their rows."""
+    tables = [each for each in documents if each.file_name.casefold().endswith(TABLE_ENDINGS)][:MOST_TABLES]
+    ends = (
+        select(DocumentPage.document_id, func.max(DocumentPage.end))
+        .join(Document, Document.id == DocumentPage.document_id)
+        .where(
+            DocumentPage.document_id.in_([each.id for each in tables]),
+            DocumentPage.version == Document.ready_version,
+        )
+        .group_by(DocumentPage.document_id)
+    )
+    characters: dict[int, int] = dict(session.execute(ends).tuples())
+    sums = accumulate(characters.get(each.id, 0) for each in tables)
+    return [each for each, total in zip(tables, sums, strict=True) if total <= MOST_TABLE_CHARACTERS]
 
 
 def passages_at(session: Session, user: Account, document_id: int, places: Sequence[int]) -> dict[int, Chunk]:

@@ -7,7 +7,7 @@ cells mean, and its place in the text is what a footnote opens.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 _CELL = re.compile(r"([^:|]{1,60}): (.+)")
@@ -34,6 +34,7 @@ class Table:
     title: str  # the line above it, such as the name of the sheet
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    is_whole: bool = True  # no line of it could not be read: what is counted is all there is
 
     @property
     def name(self) -> str:
@@ -42,32 +43,51 @@ class Table:
 
 
 def tables_of(document_id: int, file_name: str, text: str) -> list[Table]:
-    """The document's tables of two rows or more; any other line, such as a sheet's name, ends one."""
+    """The document's tables of two rows or more; a line that stands apart, such as a sheet's name, ends one.
+
+    A line right below a row that does not read as one (a cell without a name, one that holds the sign between
+    cells) belongs to the table all the same, which is then not whole. A line of a single cell is a row where
+    rows follow; at the end it may be a note.
+    """
     tables: list[Table] = []
     rows: list[Row] = []
-    title, start = "", 0
-    for line in [*text.split("\n"), "."]:
+    title, start, is_whole, above = "", 0, True, ""
+    for line in text.split("\n"):
         row = _row(line, start)
         start += len(line) + 1
-        if row is not None:
+        is_below = bool(rows and above.strip())
+        if row is not None and (len(row.cells) > 1 or (is_below and _has_known_name(row, rows))):
             rows.append(row)
+        elif is_below and line.strip():
+            is_whole = False
         elif line.strip():
-            tables += _table(document_id, file_name, title, rows)
-            title, rows = line.strip(), []
-    return tables
+            tables += _table(document_id, file_name, title, rows, is_whole)
+            title, rows, is_whole = line.strip(), [], True
+        above = line
+    return [*tables, *_table(document_id, file_name, title, rows, is_whole)]
 
 
-def _table(document_id: int, file_name: str, title: str, rows: Sequence[Row]) -> list[Table]:
+def _has_known_name(row: Row, rows: Sequence[Row]) -> bool:
+    """Whether the cells of a row have names of columns above it."""
+    return any(name in above.cells for name in row.cells for above in rows)
+
+
+def _table(
+    document_id: int, file_name: str, title: str, rows: Sequence[Row], is_whole: bool
+) -> Iterator[Table]:
+    if sum(len(row.cells) > 1 for row in rows) < 2:
+        return
     columns = tuple(dict.fromkeys(name for row in rows for name in row.cells))
-    return [Table(document_id, file_name, title, columns, tuple(rows))] if len(rows) > 1 else []
+    is_row_above = title.startswith(tuple(f"{name}: " for name in columns))
+    may_be_note = len(rows[-1].cells) == 1
+    is_whole = is_whole and not is_row_above and not may_be_note
+    yield Table(document_id, file_name, title, columns, tuple(rows), is_whole)
 
 
 def _row(line: str, start: int) -> Row | None:
-    parts = line.split(GAP)
-    cells = [found for found in map(_CELL.fullmatch, parts) if found]
-    if len(parts) < 2 or len(cells) != len(parts):
-        return None
-    return Row({cell[1].strip(): cell[2].strip() for cell in cells}, start, start + len(line))
+    cells = [_CELL.fullmatch(part) for part in line.split(GAP)]
+    named = {cell[1].strip(): cell[2].strip() for cell in cells if cell}
+    return Row(named, start, start + len(line)) if len(named) == len(cells) else None
 
 
 def number(cell: str) -> float | None:

@@ -92,51 +92,104 @@ class RowQuestion:
 
 def row_question(question: str, table: Table) -> RowQuestion | None:
     """What the question asks of this table's rows; None unless every word of it is accounted for."""
-    text = " " + question.casefold().strip(" ?.!") + " "
-    operation, text = _operation(text)
-    if operation is None:
+    asked = " " + question.casefold().strip(" ?.!") + " "
+    operation, asked, at = _operation(asked)
+    if operation is None or not table.is_whole:
         return None
-    text, filters = _equalities(text, table)
-    compared = _comparisons(text, table)
-    if compared is None:
+    equal = _equalities(asked, table)
+    bounded = _comparisons(equal[0], table) if equal is not None else None
+    if equal is None or bounded is None:
         return None
-    text, more = compared
-    text, named = _named_columns(text, table)
+    text, named = _named_columns(bounded[0], table)
+    filters = _together(asked, equal[1], bounded[1])
+    if filters is None or _left_over(text, table):
+        return None
     figures = [name for name in named if numeric(table, name)]
-    column = figures[0] if figures else None
-    if _left_over(text, table) or (operation in ("sum", "average", "highest", "lowest") and column is None):
-        return None
-    if operation in ("count", "list") and not (filters or more or named):
-        return None
-    return RowQuestion(operation, (*filters, *more), column)
+    if operation in ("count", "list"):
+        column = figures[0] if figures else None
+        return RowQuestion(operation, filters, column) if filters or named else None
+    column = _figure(asked[at:], figures, {each.column for each in bounded[1]}, table)
+    return RowQuestion(operation, filters, column) if column is not None else None
 
 
-def _operation(text: str) -> tuple[Operation | None, str]:
+def _operation(text: str) -> tuple[Operation | None, str, int]:
+    """The operation, the text without it, and where it stood."""
     for operation, pattern in _OPERATIONS:
         found = re.search(rf"\b(?:{pattern})\b", text)
         if found:
-            return operation, text[: found.start()] + " " + text[found.end() :]
-    return None, text
+            return operation, text[: found.start()] + " " + text[found.end() :], found.start()
+    return None, text, 0
 
 
-def _equalities(text: str, table: Table) -> tuple[str, list[Filter]]:
-    """Cell values that the question names, the longest first, taken out of it."""
-    values = {
-        (cell.casefold(), name)
-        for row in table.rows
-        for name, cell in row.cells.items()
-        if len(cell) > 1 and number(cell) is None
-    }
+def _equalities(text: str, table: Table) -> tuple[str, list[Filter]] | None:
+    """Cell values that the question names, the longest first, taken out of it.
+
+    None when a value stands in several columns and the question does not name one of them.
+    """
+    columns: dict[str, set[str]] = {}
+    for row in table.rows:
+        for name, cell in row.cells.items():
+            value = cell.casefold()
+            # most cells end here: the pattern is compiled for those that the question has letter by letter
+            if len(value) > 1 and value in text and number(cell) is None:
+                columns.setdefault(value, set()).add(name)
     filters: list[Filter] = []
-    for value, name in sorted(values, key=lambda pair: (-len(pair[0]), pair)):
-        if re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text):
-            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", " ", text)
-            filters.append(Filter(name, f"{name} is {value}", _equal(value)))
-    return text, filters
+    left = text
+    for value in sorted(columns, key=lambda each: (-len(each), each)):
+        pattern = rf"(?<!\w){re.escape(value)}(?!\w)"
+        if not re.search(pattern, left):
+            continue
+        column = _meant(columns[value], text)
+        if column is None:
+            return None
+        left = re.sub(pattern, " ", left)
+        filters.append(Filter(column, f"{column} is {value}", _equal(value)))
+    return left, filters
+
+
+def _meant(columns: set[str], text: str) -> str | None:
+    """The only column, or the only one that the question names."""
+    named = [name for name in columns if re.search(_name_pattern(name), text)]
+    choice = named if len(columns) > 1 else [*columns]
+    return choice[0] if len(choice) == 1 else None
 
 
 def _equal(value: str) -> Callable[[str], bool]:
     return lambda cell: cell.casefold() == value
+
+
+def _together(asked: str, equal: list[Filter], bounded: list[Filter]) -> tuple[Filter, ...] | None:
+    """Conditions that all hold; values of one column joined by "or" become one of them.
+
+    None where it would be a guess what belongs together: "red and blue", "red or over 10".
+    """
+    filters = (*equal, *bounded)
+    columns = {each.column for each in equal}
+    if re.search(r"\bor\b", asked) and len(filters) > 1:
+        return None if len(columns) > 1 or bounded else (_any_of(equal),)
+    return None if len(columns) < len(equal) else filters
+
+
+def _any_of(filters: list[Filter]) -> Filter:
+    words = " or ".join(each.words for each in filters)
+    return Filter(filters[0].column, words, lambda cell: any(each.holds(cell) for each in filters))
+
+
+def _figure(behind: str, figures: list[str], bounded: set[str], table: Table) -> str | None:
+    """The column that is summed, averaged or compared: the one named next behind the operation.
+
+    None when the question names a further column of numbers that neither a bound nor the subject of a line
+    (the first column) accounts for.
+    """
+    places = {
+        name: found.start()
+        for name in figures
+        if (found := re.search(_name_pattern(name), behind)) is not None
+    }
+    nearest = min(places, key=lambda name: (places[name], -len(name)), default=None)
+    column = figures[0] if len(figures) == 1 else nearest
+    further = set(figures) - bounded - {column, table.columns[0]}
+    return None if further else column
 
 
 def _comparisons(text: str, table: Table) -> tuple[str, list[Filter]] | None:
@@ -163,13 +216,12 @@ def _bounded(holds: Callable[[float, float], bool], bound: float) -> Callable[[s
 
 
 def _nearest_column(text: str, at: int, table: Table) -> str | None:
-    places = [
+    places = sorted(
         (abs(found.start() - at), name)
         for name in table.columns
-        if numeric(table, name)
         for found in re.finditer(_name_pattern(name), text)
-    ]
-    return min(places)[1] if places else None
+    )
+    return next((name for _, name in places if numeric(table, name)), None)
 
 
 def _named_columns(text: str, table: Table) -> tuple[str, list[str]]:

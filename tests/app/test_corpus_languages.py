@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from app.answers.corpus_kind import MOST_CHARACTERS, corpus_kind, counts_documents, mentioned, topic
+from app.answers.comparisons import comparisons
+from app.answers.corpus_kind import corpus_kind, counts_documents, mentioned, topic
+from app.answers.languages.forms import MOST_CHARACTERS
 from tests.app.asking import ask, upload
 
 ASKED = {
@@ -246,6 +248,14 @@ def test_words_are_looked_for_in_both_numbers_where_a_rule_is_known(
 def test_what_is_long_is_no_plain_form() -> None:
     question = "Compare the ferry and the bridge " + "over the Wend " * MOST_CHARACTERS
     assert corpus_kind(question) is None
+    assert list(comparisons(question)) == []
+
+
+def test_runs_of_blanks_cost_no_more_than_one_blank() -> None:
+    blanks = " " * 3000
+    assert corpus_kind(f"Compare{blanks}the ferry{blanks}and the bridge") == "compare"
+    found = next(comparisons(f"Compare{blanks}the ferry and{blanks}the bridge{blanks}x"))
+    assert found.names == ["ferry", "bridge x"]
 
 
 def test_letters_and_their_accents_may_be_two_characters() -> None:

@@ -9,8 +9,6 @@ from fastapi.testclient import TestClient
 
 from app.answers.corpus_kind import corpus_kind, mentioned, topic
 from app.answers.named_comparison import NamedComparison, named_comparison
-from app.answers.stored_tables import number, tables_of
-from app.answers.table_question import row_question
 from app.services import GenerateOptions
 from tests.app.asking import ask, events, upload
 from tests.fakes import EchoGenerator
@@ -18,15 +16,6 @@ from tests.fakes import EchoGenerator
 FERRY = "# Ferry\n\nThe Wend ferry runs every twenty minutes in summer. Tickets cost 4.50 crowns.\n"
 BRIDGE = "# Bridge\n\nHarlow Bridge carries the road over the Wend. It opened in May 1931.\n"
 REEF = "# Reef\n\nDr. Ines Valko led the survey of the northern reef until 2016.\n"
-PUMPS = (
-    'Product,Price (EUR),Stock,Colour\nTarn T4,"1,240.50",12,red\nTarn T6,2100,3,blue\n'
-    "Lumen heater,89,40,red\nKessel fan,45.25,0,green\n"
-)
-TEXT = (
-    "Product: Tarn T4 | Price (EUR): 1,240.50 | Stock: 12 | Colour: red\n"
-    "Product: Tarn T6 | Price (EUR): 2100 | Stock: 3 | Colour: blue\n"
-    "Product: Lumen heater | Price (EUR): 89 | Stock: 40 | Colour: red"
-)
 
 
 @pytest.mark.parametrize(
@@ -64,94 +53,6 @@ def test_words_and_topics_are_found_in_the_question() -> None:
     assert topic("Summarise what the letters say about rent.") == "rent"
     assert topic("Summarise all my documents") is None
     assert topic("Summarise the handbook") == "the handbook"
-
-
-@pytest.mark.parametrize(
-    ("cell", "value"),
-    [("1,240.50", 1240.5), ("89", 89.0), ("€ 12", 12.0), ("3,5 kg", 3.5), ("-4", -4.0), ("T4", None),
-     ("12 March", None), ("EUR 7", 7.0), ("1.2.3", None), ("", None)],
-)  # fmt: skip
-def test_numbers_of_cells(cell: str, value: float | None) -> None:
-    assert number(cell) == value
-
-
-@pytest.mark.parametrize(
-    ("question", "operation", "rows"),
-    [
-        ("How many products are red?", "count", 2),
-        ("How many products have a price over 1000?", "count", 2),
-        ("How many red products have a stock of at most 12?", "count", 1),
-        ("Which products are blue?", "list", 1),
-        ("List all products with a stock of at least 10", "list", 2),
-        ("What is the total stock?", "sum", 3),
-        ("What is the average price of the red products?", "average", 2),
-        ("Which product has the highest price?", "highest", 3),
-        ("How many rows are in the price list?", "count", 3),
-        ("How many products are made in Velm?", None, 0),  # no cell says Velm
-        ("How many customers are there?", None, 0),
-        ("Which product do customers like?", None, 0),
-        ("How many red products cost more than 100?", None, 0),  # no column is called cost
-        ("Who sells the red Tarn T4?", None, 0),
-    ],
-)
-def test_rows_are_only_asked_what_their_columns_say(question: str, operation: str | None, rows: int) -> None:
-    (table,) = tables_of(1, "price-list.csv", TEXT)
-    asked = row_question(question, table)
-    assert (asked.operation if asked else None) == operation
-    if asked is not None:
-        assert len(asked.matching(table)) == rows
-
-
-def test_prose_is_no_table() -> None:
-    assert tables_of(1, "a.txt", "Note: the ferry runs.\nPrice: 4.50 crowns | a ticket\nNothing else.") == []
-
-
-def test_sheets_are_tables_of_their_own_and_units_may_be_left_out() -> None:
-    text = "Articles\n\nArticle: A | In stock: 9 | Price in euros: 5\n"
-    text += "Article: B | In stock: 12 | Price in euros: 7\n\nServices\n\n"
-    text += "Code: S | Price in euros: 1\nCode: T | Price in euros: 3"
-    articles, services = tables_of(1, "list.xlsx", text)
-    assert (articles.name, services.name) == ("list.xlsx, Articles", "list.xlsx, Services")
-    assert [text[row.start : row.end] for row in services.rows][1] == "Code: T | Price in euros: 3"
-    asked = row_question("How many articles have a stock of at least 10?", articles)
-    assert asked is not None
-    assert [row.cells["Article"] for row in asked.matching(articles)] == ["B"]
-    assert row_question("How many articles have a stock of at least 10?", services) is None
-    for table in (articles, services):
-        average = row_question("What is the average price in euros?", table)
-        assert average is not None
-        assert (average.operation, average.column) == ("average", "Price in euros")
-
-
-def test_a_count_over_rows_is_exact_and_cites_them(client: TestClient, generator: EchoGenerator) -> None:
-    upload(client, {"pumps.csv": PUMPS, "ferry.md": FERRY})
-    answer = ask(client, "How many products are red?")
-    assert answer["answer"].startswith("• 2 of 4 rows of pumps.csv [1]")
-    assert (answer["state"], answer["grounding"], answer["basis"]["method"]) == (
-        "answered",
-        "grounded",
-        "rows",
-    )
-    assert [citation["text"].split(" | ")[0] for citation in answer["citations"]] == [
-        "Product: Tarn T4",
-        "Product: Lumen heater",
-    ]
-    page = client.get(f"/v1/documents/{answer['citations'][0]['document_id']}/pages/1").json()["text"]
-    assert all(page[cited["start"] : cited["end"]] == cited["text"] for cited in answer["citations"])
-    assert generator.prompts == []
-    total = ask(client, "What is the total stock of the red products?")
-    assert total["answer"] == "• Sum of Stock: 52 over 2 rows of pumps.csv [1]"
-    highest = ask(client, "Which product has the highest price?")
-    assert highest["answer"] == "• Tarn T6: Price (EUR) 2100 [1]"
-    (citation,) = highest["citations"]
-    claim = highest["answer"][citation["claim_start"] : citation["claim_end"]]
-    assert claim == "Tarn T6: Price (EUR) 2100 [1]"
-
-
-def test_rows_out_of_scope_are_not_counted(client: TestClient) -> None:
-    _, ferry = upload(client, {"pumps.csv": PUMPS, "ferry.md": FERRY})
-    answer = ask(client, "How many products are red?", document_ids=[ferry])
-    assert answer["basis"] is None
 
 
 def test_documents_that_hold_words_are_counted_exactly(client: TestClient) -> None:
@@ -241,13 +142,6 @@ def test_what_cannot_be_counted_is_answered_with_a_plain_note(client: TestClient
     }
     ordinary = ask(client, "How often runs the Wend ferry?")
     assert ordinary["basis"] is None
-
-
-def test_rows_that_were_not_computed_are_said_not_to_be(client: TestClient) -> None:
-    upload(client, {"pumps.csv": PUMPS})
-    answer = ask(client, "How many red Tarn pumps are sold in Velm?", config={"evidence_threshold": 0.0})
-    assert answer["basis"]["method"] == "passages"
-    assert "No rows were computed" in answer["basis"]["note"]
 
 
 def test_documents_that_are_all_silent_are_a_refusal(client: TestClient, generator: EchoGenerator) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+MOST_CHARACTERS = 1000  # nothing longer is a plain form
 _ENDS = " \t\r\n?.!？。！"
 _AROUND = _ENDS + "\"'“”„‘’«»「」"
 
