@@ -30,7 +30,7 @@ Benchmark = Literal[
     "encoder", "reranker", "prefill", "decode", "answer", "search", "ingest", "many", "asking", "memory"
 ]
 OnExisting = Literal["skip", "replace", "keep_both"]
-SITE_S = 3600.0  # of reading one site
+SITE_PAGES, SITE_S = 20, 3600.0  # of reading one site, where nothing is said
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 
 
@@ -107,7 +107,7 @@ def worker(
         int | None, typer.Option(min=1, max=256, help="How many; without it FOOTNOTE_WORKERS.")
     ] = None,
 ) -> None:
-    """Start ingest workers at low priority; each stops when told, and is restarted when it crashes."""
+    """Start ingest workers at low priority; each stops when told; of several one that ends is restarted."""
     from app.processes import worker_children
     from app.supervisor import run
 
@@ -203,8 +203,12 @@ def ingest(
         OnExisting | None,
         typer.Option(help="For bytes or names the collection has already; `skip`, of an address `replace`."),
     ] = None,
-    depth: Annotated[int, typer.Option(min=0, max=5, help="Of an address: links of its site to follow.")] = 0,
-    pages: Annotated[int, typer.Option(min=1, max=10_000, help="Of an address: most pages to read.")] = 20,
+    depth: Annotated[
+        int | None, typer.Option(min=0, max=5, help="Of an address: links of its site to follow; 0.")
+    ] = None,
+    pages: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help=f"Of an address: most pages to read; {SITE_PAGES}.")
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Keep a folder in step until Ctrl-C.")] = False,
     password: Annotated[str | None, typer.Option(help="Of protected PDFs; - asks for it.")] = None,
     as_json: JsonFlag = False,
@@ -218,7 +222,8 @@ def ingest(
     from app.sites.local import ingest_site
 
     is_site = source.startswith(("http://", "https://"))
-    refuse_ignored(watch=watch, is_site=is_site, on_existing=on_existing, password=password, as_json=as_json)
+    of_site = "--depth" if depth is not None else "--pages" if pages is not None else None
+    refuse_ignored(watch, is_site, on_existing, password, as_json=as_json, of_site=of_site)
     password = asked_for(password)
     if watch:
         _watch(Path(source), collection, password)
@@ -226,7 +231,7 @@ def ingest(
     services = _services_alone()
     try:
         if is_site:
-            limits = CrawlLimits(depth, pages, seconds=SITE_S)
+            limits = CrawlLimits(depth or 0, pages or SITE_PAGES, seconds=SITE_S)
             wanted = on_existing or "replace"
             rows = ingest_site(services, source, collection, limits, _tell, Fetcher(), on_existing=wanted)
         else:
@@ -343,7 +348,7 @@ def train(
     """Train a network on your own data or repeat the built-in one's recipe."""
     from app.wiring import train_network
 
-    train_network(network, context.args)
+    train_network(network, context.args, configured())
 
 
 @app.command()

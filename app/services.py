@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, make_url
 
 from app.answers.inspecting import Inspections
 from app.answers.running import RunningAnswers
@@ -250,7 +250,11 @@ def index_folder(settings: Settings) -> Path:
 
 
 def _database_digest(settings: Settings) -> str:
-    return hashlib.sha256(settings.resolved_database_url.encode()).hexdigest()[:12]
+    """Twelve letters for the database: the same in a folder that was moved, and under a new password."""
+    named = "in the data folder"
+    if settings.database_url:
+        named = make_url(settings.database_url).render_as_string(hide_password=True)
+    return hashlib.sha256(named.encode()).hexdigest()[:12]
 
 
 def passage_folder(settings: Settings) -> Path:

@@ -106,7 +106,10 @@ class Settings(BaseSettings):
         1, ge=1, le=256, description="Ingest workers of `footnote up` and `footnote worker`."
     )
     stage_timeout_s: float = Field(
-        300.0, gt=1, le=86_400, description="A stage without any progress for this long is given up."
+        300.0,
+        gt=1,
+        le=86_400,
+        description="A stage without progress for this long is given up; never before 1.5 parse timeouts.",
     )
     worker_memory_bytes: int = Field(
         3 * 1024**3,
@@ -156,7 +159,9 @@ class Settings(BaseSettings):
         10, ge=0, le=16, description="Most tokens drafted at a time from what is quoted; 0 is off."
     )
     judge_base_url: str = Field(
-        "", description="OpenAI-compatible endpoint of a judge for evals, https or this machine; empty: none."
+        "",
+        description="OpenAI-compatible endpoint of a judge for evals with the version in its path, as "
+        "`https://host/v1`; https or this machine; empty: none.",
     )
     judge_model: str = Field("", description="The judge's model, as its endpoint calls it.")
     judge_api_key: SecretStr = Field(SecretStr(""), description="Key of the judge's endpoint, if it has one.")

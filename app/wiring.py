@@ -168,10 +168,14 @@ def _size_bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def train_network(network: Literal["reranker", "answerer", "verifier"], arguments: Sequence[str]) -> None:
+def train_network(
+    network: Literal["reranker", "answerer", "verifier"], arguments: Sequence[str], settings: Settings
+) -> None:
     """Run a recipe with the arguments of its own command line; only then are the recipes imported."""
     from model.train import answerer, reranker, verifier
 
+    if network == "answerer":  # the decoder is not unpacked twice; what is asked for comes behind and counts
+        arguments = ["--models", str(models_folder(settings)), *arguments]
     recipes = {"reranker": reranker.main, "answerer": answerer.main, "verifier": verifier.main}
     try:
         recipes[network](arguments)

@@ -1,4 +1,4 @@
-"""Imports go one way (README, "Where things live"), and files stay readable."""
+"""Imports go one way (docs/code.md), and files stay readable."""
 
 from __future__ import annotations
 

@@ -141,7 +141,8 @@ def _over_rows(
     known: dict[int, Passage] = {}
     notes = []
     operation = None
-    for document in sources.tables_among(session, documents):
+    tables, left_out = sources.tables_among(session, documents)
+    for document in tables:
         for table in tables_of(document.id, document.file_name, sources.text_of(session, document)):
             asked = row_question(question, table)
             if asked is None:
@@ -157,7 +158,8 @@ def _over_rows(
     if operation is None:
         return None
     kind: Kind = "list" if operation == "list" else "count"
-    note = f"Computed over {', '.join(notes)}: exact, no text was generated."
+    rest = f" {left_out} further spreadsheets were not read." if left_out else ""
+    note = f"Computed over {', '.join(notes)}: exact, no text was generated.{rest}"
     return CorpusPlan(kind, Basis(kind, "rows", note), tuple(known.values()), tuple(lines))
 
 

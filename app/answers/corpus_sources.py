@@ -59,9 +59,10 @@ def text_of(session: Session, document: Document) -> str:
     return "".join(session.scalars(pages))
 
 
-def tables_among(session: Session, documents: Sequence[Document]) -> list[Document]:
-    """The spreadsheets and delimited files, as far as one question may read their rows."""
-    tables = [each for each in documents if each.file_name.casefold().endswith(TABLE_ENDINGS)][:MOST_TABLES]
+def tables_among(session: Session, documents: Sequence[Document]) -> tuple[list[Document], int]:
+    """The spreadsheets and delimited files whose rows one question may read, and how many it may not."""
+    every = [each for each in documents if each.file_name.casefold().endswith(TABLE_ENDINGS)]
+    tables = every[:MOST_TABLES]
     ends = (
         select(DocumentPage.document_id, func.max(DocumentPage.end))
         .join(Document, Document.id == DocumentPage.document_id)
@@ -71,9 +72,10 @@ def tables_among(session: Session, documents: Sequence[Document]) -> list[Docume
         )
         .group_by(DocumentPage.document_id)
     )
-    characters: dict[int, int] = dict(session.execute(ends).tuples())
+    characters: dict[int, int] = {row[0]: row[1] for row in session.execute(ends)}
     sums = accumulate(characters.get(each.id, 0) for each in tables)
-    return [each for each, total in zip(tables, sums, strict=True) if total <= MOST_TABLE_CHARACTERS]
+    read = [each for each, total in zip(tables, sums, strict=True) if total <= MOST_TABLE_CHARACTERS]
+    return read, len(every) - len(read)
 
 
 def passages_at(session: Session, user: Account, document_id: int, places: Sequence[int]) -> dict[int, Chunk]:

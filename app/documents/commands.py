@@ -60,13 +60,24 @@ def reindex(as_json: JsonFlag = False) -> None:
 
 
 def refuse_ignored(
-    *, watch: bool, is_site: bool, on_existing: OnExisting | None, password: str | None, as_json: bool
+    watch: bool,
+    is_site: bool,
+    on_existing: OnExisting | None,
+    password: str | None,
+    *,
+    as_json: bool,
+    of_site: str | None,
 ) -> None:
-    """Raises InvalidRequest for an option that would do nothing: nobody should believe that it did."""
+    """Raises InvalidRequest for an option that would do nothing: nobody should believe that it did.
+
+    `of_site` is one that only addresses take.
+    """
     if watch and (is_site or on_existing or as_json):
         what = "an address" if is_site else "--on-existing" if on_existing else "--json"
         cause = f"--watch does not go with {what}."
         raise InvalidRequest(cause, next_step="A changed file of a watched folder becomes a new version.")
+    if of_site and not is_site:
+        raise InvalidRequest(f"{of_site} goes with an address only.", next_step="A folder is read whole.")
     if is_site and password:
-        step = "Read it, then `footnote jobs retry ID --password -`."
+        step = "Read it, then `footnote jobs retry DOCUMENT_ID --password -`."
         raise InvalidRequest("--password does not go with an address.", next_step=step)

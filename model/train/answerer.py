@@ -11,7 +11,7 @@ import argparse
 import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
@@ -123,10 +123,8 @@ class AnswererTrainer(Loop[list[Pack]]):
 
     @torch.no_grad()
     def start_from(self, tensors: Mapping[str, Tensor]) -> None:
-        """Begin with the factors of a trained adapter; raises ValueError when its rank is another."""
+        """Begin with the factors of a trained adapter of the same rank and alpha."""
         for name, factor in lora_tensors(self.decoder).items():
-            if tensors[name].shape != factor.shape:
-                raise ValueError(f"the adapter to start from has another rank than {self.recipe.rank}")
             factor.copy_(tensors[name])
 
     @torch.no_grad()
@@ -226,7 +224,8 @@ def train(
 ) -> dict[str, Any]:
     """The whole recipe: leaves weights and card in `out`; returns the measured figures.
 
-    `base` names the answerer to go on from. Raises ValueError for data without a document to hold out.
+    `base` names the answerer to go on from; rank and alpha are then its own. Raises ValueError for data
+    without a document to hold out.
     """
     splits = {split: _load(data, split) for split in get_args(Split)}
     for split, each in splits.items():
@@ -235,15 +234,17 @@ def train(
     work = out / "work"
     work.mkdir(parents=True, exist_ok=True)
     card, decoder, tokenizer = load_base(decoder_name, models_folder)
+    base_answerer = None if base is None else Answerer.load(base, card)
+    if base_answerer is not None:
+        recipe = replace(recipe, rank=base_answerer.info.rank, alpha=base_answerer.info.alpha)
     template = PromptTemplate()
     makers = {split: pack_maker(each, tokenizer, template, recipe) for split, each in splits.items()}
     trainer = AnswererTrainer(decoder, makers["train"], makers["dev"], recipe, work)
-    start = None if base is None else Answerer.load(base, card).tensors
-    if start is not None:
-        trainer.start_from(start)
+    if base_answerer is not None:
+        trainer.start_from(base_answerer.tensors)
     progress = trainer.run()
-    if start is not None:
-        trainer.mix_with(start)
+    if base_answerer is not None:
+        trainer.mix_with(base_answerer.tensors)
 
     refusal = tokenizer.encode(f" {template.no_answer}", begin=False)
     dev, test = (

@@ -121,6 +121,8 @@ def test_ingest_reports_every_file(run: Run, docs: Path) -> None:
         (["FOLDER", "--watch", "--json"], "--json"),
         (["https://example.org/", "--watch"], "an address"),
         (["https://example.org/", "--password", "secret"], "--password"),
+        (["FOLDER", "--depth", "1"], "--depth"),
+        (["FOLDER", "--watch", "--pages", "3"], "--pages"),
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused(

@@ -140,6 +140,21 @@ class TestIndexFollower:
         assert (follower.state, follower.problem) == ("ready", None)
 
 
+def test_indexes_are_found_again_in_a_moved_folder_and_under_a_new_password(tmp_path: Path) -> None:
+    def digest(**values: Any) -> str:
+        return index_folder(Settings(**values)).name
+
+    here, there = tmp_path / "here", tmp_path / "there"
+    assert digest(data_dir=here) == digest(data_dir=there)
+    server = "postgresql://footnote:{}@host/{}"
+    first, other, third = (
+        digest(data_dir=here, database_url=server.format(*each))
+        for each in (("old", "one"), ("new", "one"), ("old", "two"))
+    )
+    assert first == other
+    assert len({digest(data_dir=here), first, third}) == 3
+
+
 class TestMetrics:
     def test_requests_documents_jobs_and_index_are_counted(self, client: TestClient, tmp_path: Path) -> None:
         services: Services = client.app.state.services  # type: ignore[attr-defined]

@@ -135,6 +135,16 @@ def test_more_rows_than_one_question_may_read_are_left_alone(
     assert ask(client, "How many products are red?")["basis"]["method"] == "passages"
 
 
+def test_tables_that_were_not_read_are_named_where_others_were(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(client, {"pumps.csv": PUMPS, "more.csv": PUMPS.replace("Tarn", "Velm")})
+    monkeypatch.setattr(corpus_sources, "MOST_TABLES", 1)
+    note = ask(client, "How many products are red?")["basis"]["note"]
+    assert "4 rows of pumps.csv" in note
+    assert note.endswith("1 further spreadsheets were not read.")
+
+
 def test_a_row_longer_than_a_passage_is_cited_as_far_as_the_passage_goes(client: TestClient) -> None:
     note = "The pump was looked at by two people and found to be in order. " * 60
     upload(client, {"pumps.csv": f"Product,Note,Colour\nTarn T4,{note},red\nTarn T6,{note},blue\n"})

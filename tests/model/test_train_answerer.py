@@ -328,14 +328,16 @@ def test_training_goes_on_from_an_adapter(folder: Path, checkpoint: Path, tmp_pa
     train(
         folder,
         second,
-        replace(SMOKE, steps=1, peak_rate=0.0),
+        replace(SMOKE, steps=1, peak_rate=0.0, rank=8, alpha=8),  # those of the first count
         "second",
         tmp_path,
         str(checkpoint),
         str(first),
     )
     before, _ = load_answerer(first / ANSWERER_FILE)
-    after, _ = load_answerer(second / ANSWERER_FILE)
+    after, info = load_answerer(second / ANSWERER_FILE)
+    assert (info.rank, info.alpha) == (SMOKE.rank, SMOKE.alpha)
+    assert json.loads((second / "card.json").read_text())["recipe"]["rank"] == SMOKE.rank
     for name, factor in before.items():
         np.testing.assert_allclose(after[name], factor, atol=1e-3)
 
