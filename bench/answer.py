@@ -36,14 +36,16 @@ class Workload:
     prompts: Prompts
     count: int
     full: bool  # whole sentences
+    forget: Callable[[], None]  # what was read before: the peers begin every prompt anew as well
     tokens: dict[int, list[int]] = field(default_factory=dict)
 
     def ours(self, number: int) -> list[Timing]:
         """Our answers, ended where the service ends them."""
         made = self.prompts.make(self.count, number, full=self.full)
-        timings = [
-            clock(partial(self.generator.generate, each.segments, each.options, never)) for each in made
-        ]
+        timings = []
+        for each in made:
+            self.forget()
+            timings.append(clock(partial(self.generator.generate, each.segments, each.options, never)))
         self.tokens[number] = [timing.tokens for timing in timings]
         return timings
 
@@ -64,8 +66,12 @@ def rows(session: Session) -> Iterator[Row]:
         weights = ours.decoder_card(session.settings).path
         peers = session.peers(decoder_peers(weights, session.threads, CONTEXT_TOKENS))
         count = session.size(6, 2)
-        yield from _short(session, Workload(models.generator, encode, prompts, count, full=False), peers)
-        yield _sentences(session, Workload(models.generator, encode, prompts, count, full=True), peers)
+
+        def work(*, full: bool) -> Workload:
+            return Workload(models.generator, encode, prompts, count, full, models.forget_passages)
+
+        yield from _short(session, work(full=False), peers)
+        yield _sentences(session, work(full=True), peers)
         peers.clear()  # their memory
         yield _crowded(session, models.generator)
 

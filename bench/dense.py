@@ -107,7 +107,7 @@ class Bench:
         _, expected = self.flat.search(self.questions, TOP, params=parameters)
         del selector
         found = [self.index.search(vector, ASKED_FOR, access)[:TOP] for vector in self.questions]
-        return _recall([[hit.chunk_id for hit in some] for some in found], expected)
+        return recall([[hit.chunk_id for hit in some] for some in found], expected)
 
     def lists_of_scalars(self) -> faiss.Index:
         """The same vectors as 8-bit scalars in FAISS's own lists."""
@@ -122,7 +122,7 @@ class Bench:
         """As `recall`, of another index of all vectors."""
         _, expected = self.flat.search(self.questions, TOP)
         _, found = index.search(self.questions, TOP)
-        return _recall(found.tolist(), expected)
+        return recall(found.tolist(), expected)
 
     def _permitted(self, access: AccessFilter) -> NDArray[np.bool_]:
         documents = np.arange(self.count) // DOCUMENT_CHUNKS
@@ -175,7 +175,8 @@ def _entries(vectors: Vectors, first: int) -> list[IndexEntry]:
     ]
 
 
-def _recall(found: Sequence[Sequence[int]], expected: NDArray[np.int64]) -> float:
+def recall(found: Sequence[Sequence[int]], expected: NDArray[np.int64]) -> float:
+    """Share of the expected ids [Q, K] that are among those found for the same question."""
     hits = [len(set(some) & set(row)) for some, row in zip(found, expected.tolist(), strict=True)]
     return sum(hits) / expected.size
 
