@@ -13,7 +13,7 @@ from app.errors import EvalRunNotFound
 from app.evals import repository as runs
 from app.evals.judging.client import judge_facts
 from app.evals.runs import repository
-from app.evals.runs.comparing import case_differences, changed, measures, pairs
+from app.evals.runs.comparing import case_differences, changed, count_questions, measures, pairs
 from app.evals.runs.conditions import conditions
 from app.evals.runs.errors import EvalRunState, JudgeNotConfigured, NothingToAsk, RunsNotComparable
 from app.evals.schemas import Comparison, ResultList, ResultOut, RunStart
@@ -120,12 +120,12 @@ def compare(session: Session, user: Account, baseline_id: int, candidate_id: int
             raise RunsNotComparable(f"Run {run.id} is {run.status}; only finished runs can be compared.")
     first, second = repository.results(session, baseline_id), repository.results(session, candidate_id)
     paired = pairs(first, second)
-    places = {(row.key, row.variant) for row in (*first, *second)}
+    in_both = count_questions(before for before, _ in paired)
     return Comparison(
         baseline_run_id=baseline_id,
         candidate_run_id=candidate_id,
-        questions=len(paired),
-        only_in_one=len(places) - len(paired),
+        questions=in_both,
+        only_in_one=count_questions((*first, *second)) - in_both,
         changed_config=changed(baseline.config, candidate.config),
         measures=measures(paired),
         cases=case_differences(paired),
