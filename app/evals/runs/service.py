@@ -24,7 +24,6 @@ from app.services import Services
 from app.tables import EvalRun
 
 STOPPED = ("cancelled", "interrupted", "failed")
-ACTIVE = ("queued", "running")
 
 
 def start(services: Services, session: Session, user: Account, body: RunStart) -> EvalRun:
@@ -76,12 +75,22 @@ def run_config(services: Services, session: Session, user: Account, name: str | 
 def cancel(session: Session, user: Account, run_id: int) -> EvalRun:
     """Stops a run after the question that is being asked; raises EvalRunState for one that is over."""
     run = require(session, user, run_id)
-    if run.status not in ACTIVE or (run.leased_by is None and run.status == "running"):
+    if run.status not in repository.ACTIVE or (run.leased_by is None and run.status == "running"):
         raise EvalRunState(f"Run {run_id} is {run.status}; only a queued or running one can be cancelled.")
+    _stop(run)
+    return run
+
+
+def cancel_writing(session: Session, user: Account, set_id: int) -> None:
+    """Stops the runs that write questions into a set which is about to be deleted."""
+    for run in repository.active_runs(session, user.id, set_id, "generate"):
+        _stop(run)
+
+
+def _stop(run: EvalRun) -> None:
     if run.status == "queued":
         run.status = "cancelled"
     run.cancel_requested = True
-    return run
 
 
 def resume(session: Session, user: Account, run_id: int) -> EvalRun:
@@ -89,6 +98,8 @@ def resume(session: Session, user: Account, run_id: int) -> EvalRun:
     run = require(session, user, run_id)
     if run.set_id is None or run.status not in STOPPED:
         raise EvalRunState(f"Run {run_id} is {run.status}; only a stopped run over a set can be resumed.")
+    if sets.get_set(session, user.id, run.set_id) is None:
+        raise EvalRunState(f"The set of run {run_id} was deleted.", next_step="Start a run over another set.")
     repository.queue(run)
     return run
 
@@ -96,7 +107,7 @@ def resume(session: Session, user: Account, run_id: int) -> EvalRun:
 def delete(session: Session, user: Account, run_id: int) -> None:
     """Removes a run that is not being worked on, with its results."""
     run = require(session, user, run_id)
-    if run.status in ACTIVE:
+    if run.status in repository.ACTIVE:
         raise EvalRunState(f"Run {run_id} is {run.status}.", next_step="Cancel it first.")
     repository.delete_run(session, run)
 
