@@ -329,7 +329,8 @@ class Client:
     ) -> Iterator[Any]:
         """Events of the names in `models`, each as its model.
 
-        Sends the request before it returns, so that the service works while the page is drawn.
+        Sends the request before it returns, so that the service works while the page is drawn. The connection
+        is given back at the end of the events: whoever might not take them has a thread do so (`listening`).
         """
         request = self._http.build_request(method, path, timeout=SLOW_TIMEOUT, **options)
         with reachable(self.base_url):
