@@ -51,6 +51,15 @@ class Workspace:
         self._descriptor = None
 
 
+def remove_unused(parent: Path) -> None:
+    """Remove a folder with everything in it, unless somebody works in a workspace there."""
+    with exclusive(parent):
+        for folder in parent.glob(f"{_PREFIX}*"):
+            _remove_if_abandoned(folder)
+        if not any(parent.glob(f"{_PREFIX}*")):
+            shutil.rmtree(parent)
+
+
 def _remove_tree(folder: Path) -> None:
     """Tantivy's file watcher may write a lock file while its folder is being removed: try again then."""
     for _ in range(REMOVE_TRIES - 1):

@@ -36,7 +36,7 @@ from ui.schemas import (
 )
 from ui.service_schemas import Configurations, Gate, Overview
 from ui.sites_api import Sites
-from ui.sse import parse_events
+from ui.sse import parse_events, split_lines
 from ui.traces import Influences, InspectionProgress, ReplayResult, Trace
 
 UNREACHABLE = "api_unreachable"  # the code of a failure that no service reported
@@ -329,7 +329,8 @@ class Client:
     ) -> Iterator[Any]:
         """Events of the names in `models`, each as its model.
 
-        Sends the request before it returns, so that the service works while the page is drawn.
+        Sends the request before it returns, so that the service works while the page is drawn. The connection
+        is given back at the end of the events: whoever might not take them has a thread do so (`listening`).
         """
         request = self._http.build_request(method, path, timeout=SLOW_TIMEOUT, **options)
         with reachable(self.base_url):
@@ -341,7 +342,7 @@ class Client:
 
     def _received(self, response: httpx.Response, models: Mapping[str, type[Read]]) -> Iterator[Any]:
         with reachable(self.base_url), closing(response):
-            for event in parse_events(response.iter_lines()):
+            for event in parse_events(split_lines(response.iter_text())):
                 if event.name == "error":
                     raise ApiError(Failure.model_validate_json(event.data))
                 if event.name in models:

@@ -116,7 +116,8 @@ def _difference(name: str, each: Difference) -> tuple[str, ...]:
 def differences(cases: Sequence[CaseDifference]) -> None:
     """The questions that came out differently."""
     changed = [case for case in cases if case.change != "same"]
-    st.markdown(f"**{counted(len(changed), 'question')} came out differently**")
+    asked = {case.question for case in changed}  # sweeps ask each in several variants
+    st.markdown(f"**{counted(len(asked), 'question')} came out differently**")
     for case in changed[:DIFFERENT_SHOWN]:
         show_difference(case)
     if len(changed) > DIFFERENT_SHOWN:

@@ -10,6 +10,7 @@ import streamlit as st
 from ui.client import Client
 from ui.diagrams import readable, table
 from ui.eval_schemas import CaseResult, EvalRun, Interval, Judge
+from ui.paging import load_page, page_field
 from ui.text import counted, escape_markdown
 from ui.views import failures_shown
 
@@ -116,18 +117,19 @@ def show_results(client: Client, run: EvalRun) -> None:
         chosen = st.segmented_control(
             "Outcome", list(OUTCOMES), default="All", label_visibility="collapsed", key=f"outcome-{run.id}"
         )
-        number = st.session_state.get(f"results-{run.id}", 1)
+        outcome = OUTCOMES[chosen or "All"]
+        key = f"results-{run.id}-{outcome}"
+
+        def load(limit: int, offset: int) -> tuple[list[CaseResult], int]:
+            return client.evals.results(run.id, outcome, limit, offset)
+
         with failures_shown():
-            results, total = client.evals.results(
-                run.id, OUTCOMES[chosen or "All"], RESULTS_A_PAGE, RESULTS_A_PAGE * (number - 1)
-            )
+            results, total = load_page(key, RESULTS_A_PAGE, load)
             if not total:
                 st.caption("No question came out so.")
             for result in results:
                 show_result(result)
-            pages = -(-total // RESULTS_A_PAGE)
-            if pages > 1:
-                st.number_input(f"Page of {pages}", 1, pages, key=f"results-{run.id}", width=170)
+            page_field(key, RESULTS_A_PAGE, total, width=170)
 
 
 def show_result(result: CaseResult) -> None:

@@ -10,6 +10,7 @@ from ui.client import Client
 from ui.dropped import dropped
 from ui.eval_runs import progress
 from ui.eval_schemas import EvalCase, EvalRun, EvalSet
+from ui.paging import load_page, page_field
 from ui.text import counted, escape_markdown, place, shortened
 from ui.views import failures_shown
 
@@ -121,24 +122,25 @@ def generate(client: Client, chosen: EvalSet) -> None:
 
 def show_cases(client: Client, chosen: EvalSet) -> None:
     """A page of the questions, those that wait for review first if there are any."""
-    status = st.segmented_control(
+    chosen_status = st.segmented_control(
         "Questions",
         list(STATUS),
         default="To review" if chosen.review else "All",
         label_visibility="collapsed",
         key=f"cases-{chosen.id}-{bool(chosen.review)}",
     )
-    number = st.session_state.get(f"page-{chosen.id}", 1)
-    cases, total = client.evals.cases(
-        chosen.id, STATUS.get(status or "All"), CASES_A_PAGE, CASES_A_PAGE * (number - 1)
-    )
+    status = STATUS[chosen_status or "All"]
+    key = f"page-{chosen.id}-{status}"
+
+    def load(limit: int, offset: int) -> tuple[list[EvalCase], int]:
+        return client.evals.cases(chosen.id, status, limit, offset)
+
+    cases, total = load_page(key, CASES_A_PAGE, load)
     if not total:
         st.caption("No questions here. Write one, or have some written from your documents.")
     for case in cases:
         show_case(client, case)
-    pages = -(-total // CASES_A_PAGE)
-    if pages > 1:
-        st.number_input(f"Page of {pages}", 1, pages, key=f"page-{chosen.id}", width=170)
+    page_field(key, CASES_A_PAGE, total, width=170)
 
 
 def show_case(client: Client, case: EvalCase) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from io import BytesIO
 from typing import NamedTuple, Protocol
 
 import streamlit as st
 
 from ui.client import ApiError, Client, OnExisting
-from ui.schemas import Collection, Known, Upload
+from ui.schemas import Known, Upload
 from ui.text import escape_markdown
 
 WAITING = "known-files"  # session key: files that wait for a choice
@@ -19,6 +19,7 @@ WAITING = "known-files"  # session key: files that wait for a choice
 class File(Protocol):
     """An uploaded file, as Streamlit holds it."""
 
+    file_id: str  # of this upload: the same file dropped again has another
     name: str
 
     def getvalue(self) -> bytes: ...
@@ -31,24 +32,31 @@ class Waiting(NamedTuple):
     data: bytes
     known: Known
 
-
-def without_known(client: Client, collection: Collection, files: Iterable[File]) -> list[tuple[str, bytes]]:
-    """The files that are new here; the others wait in the session for a choice."""
-    contents = [(file.name, file.getvalue()) for file in files]
-    digests = [(name, hashlib.sha256(data).hexdigest()) for name, data in contents]
-    found = client.check_files(digests, collection.id)
-    st.session_state[WAITING] = [
-        Waiting(collection.id, data, known)
-        for (_, data), known in zip(contents, found, strict=True)
-        if known.match != "none"
-    ]
-    return [each for each, known in zip(contents, found, strict=True) if known.match == "none"]
+    def is_same(self, other: Waiting) -> bool:
+        """Whether it is the same file for the same collection: dropped again, it is asked about once."""
+        return (self.collection_id, self.known.file_name, self.data) == (
+            other.collection_id,
+            other.known.file_name,
+            other.data,
+        )
 
 
-def show_choices(client: Client, outcomes: list[Upload]) -> None:
-    """A card for each waiting file; a choice sends it, and its outcome joins the others."""
+def without_known(client: Client, collection_id: int, files: Sequence[File]) -> list[File]:
+    """The files that are new here; the others join those that wait in the session for a choice."""
+    digests = [(file.name, hashlib.sha256(file.getvalue()).hexdigest()) for file in files]
+    found = list(zip(files, client.check_files(digests, collection_id), strict=True))
+    asked = [Waiting(collection_id, file.getvalue(), known) for file, known in found if known.match != "none"]
+    waiting: list[Waiting] = st.session_state.get(WAITING, [])
+    st.session_state[WAITING] = [each for each in waiting if not any(map(each.is_same, asked))] + asked
+    return [file for file, known in found if known.match == "none"]
+
+
+def show_choices(client: Client, collection_id: int, outcomes: list[Upload]) -> None:
+    """A card for each file that waits here; a choice sends it, and its outcome joins the others."""
     waiting: list[Waiting] = st.session_state.get(WAITING, [])
     for index, file in enumerate(waiting):
+        if file.collection_id != collection_id:
+            continue
         with st.container(border=True, key=f"known-{index}"):
             st.markdown(headline(file.known))
             st.caption(explanation(file.known))

@@ -24,10 +24,16 @@ def batches(events: Iterable[Event]) -> Iterator[list[Event]]:
     """Everything that has arrived since the last batch, several words at once on a slow page; empty after
     a tick without any. Raises what the events end with, after what came before it.
 
-    Left early, the thread hears the answer out: that ends with the answer, and nobody waits for it.
+    Left early, and even before the first batch is taken, the thread hears the answer out: that ends with the
+    answer and gives its connection back, and nobody waits for it.
     """
     received: queue.SimpleQueue[Event | Ended] = queue.SimpleQueue()
     threading.Thread(target=receive, args=(events, received), daemon=True).start()
+    return taken_from(received)
+
+
+def taken_from(received: queue.SimpleQueue[Event | Ended]) -> Iterator[list[Event]]:
+    """Batches of what comes into the queue, up to its end."""
     while True:
         taken = available(received)
         yield [each for each in taken if not isinstance(each, Ended)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import streamlit as st
@@ -21,15 +21,18 @@ MOST_BELOW = 60  # blocks of a long conversation, and those of the welcome
 OnStarted = Callable[[int], None]
 """Called with the conversation id as soon as the service has saved the question."""
 
+Heard = Iterator[list[AskEvent]]
+"""Batches of events that a thread receives, whether the page comes to take them or is interrupted before."""
 
-def answer_live(client: Client, question: str, events: Iterable[AskEvent], on_started: OnStarted) -> None:
+
+def answer_live(client: Client, question: str, heard: Heard, on_started: OnStarted) -> None:
     """Shows an answer as it arrives, then the page again from what the service stored."""
     with st.chat_message("user", avatar=PERSON):
         st.markdown(escape_markdown(question))
     place = answer_place()
     clear_below()
     try:
-        follow(client, events, on_started, place)
+        follow(client, heard, on_started, place)
     except ApiError as error:
         if error.failure.code == UNREACHABLE:
             lost(place, error)
@@ -43,7 +46,7 @@ def pending_answer(client: Client, message: Answer) -> None:
         st.markdown(escape_markdown(message.question))
     place = answer_place()
     try:
-        follow(client, client.listen(message.message_id), lambda _: None, place)
+        follow(client, batches(client.listen(message.message_id)), lambda _: None, place)
     except ApiError as error:
         lost(place, error)
         return
@@ -72,11 +75,11 @@ def clear_below() -> None:
         st.empty()
 
 
-def follow(client: Client, events: Iterable[AskEvent], on_started: OnStarted, place: Place) -> None:
+def follow(client: Client, heard: Heard, on_started: OnStarted, place: Place) -> None:
     """Draws events until the last one. Whatever interrupts this, the service writes on. Raises ApiError."""
     place.found.status("Searching your documents")
     text = ""
-    for batch in batches(events):
+    for batch in heard:
         for event in batch:
             if isinstance(event, AskToken):
                 text += event.text

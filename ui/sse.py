@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+
+# A return at the end of what has come may be the first half of a pair: it waits for what comes next.
+LINE_END = re.compile(r"\r\n|\n|\r(?!\Z)")
 
 
 class ServerEvent(NamedTuple):
@@ -11,6 +15,20 @@ class ServerEvent(NamedTuple):
 
     name: str
     data: str
+
+
+def split_lines(parts: Iterable[str]) -> Iterator[str]:
+    """Lines without their ends, of text that comes in parts; one that is cut off is dropped.
+
+    CR LF, LF and CR end a line, as specified, and nothing else does: `str.splitlines`, as which httpx splits,
+    knows ends that are characters of the data here.
+    """
+    rest = ""
+    for part in parts:
+        *lines, rest = LINE_END.split(rest + part)
+        yield from lines
+    if rest.endswith("\r"):
+        yield rest[:-1]
 
 
 def parse_events(lines: Iterable[str]) -> Iterator[ServerEvent]:

@@ -40,6 +40,8 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     422: {"model": ErrorBody, "description": "A field is wrong or unknown."},
     429: {"model": ErrorBody, "description": "Too many questions are waiting."},
 }
+# Bare in JSON, they would be ends of lines to a client that splits the stream as `str.splitlines` does.
+OTHER_LINE_ENDS = str.maketrans({end: f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"})
 STREAM_EXAMPLE = (
     'event: sources\ndata: {"sources": [{"number": 1, "file_name": "handbook.pdf", "page": 3}]}\n\n'
     'event: token\ndata: {"text": "28 days"}\n\n'
@@ -146,7 +148,8 @@ def _saved(services: Services, user: Account, body: AskRequest) -> Command:
 async def server_sent(events: AsyncIterator[StreamEvent]) -> AsyncIterator[str]:
     """Server-sent events (WHATWG HTML, section 9.2)."""
     async for name, data in events:
-        yield f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+        text = json.dumps(data, ensure_ascii=False).translate(OTHER_LINE_ENDS)
+        yield f"event: {name}\ndata: {text}\n\n"
 
 
 class AnswerFailed(AppError):

@@ -10,6 +10,7 @@ from app.db import storable
 
 CaseStatus = Literal["ready", "review"]
 Origin = Literal["written", "file", "generated", "feedback"]
+MAX_HISTORY = 50
 
 Key = Annotated[
     str,
@@ -72,7 +73,7 @@ class Case(BaseModel):
 
     key: Key
     question: Asked
-    history: tuple[Asked, ...] = Field(default=(), max_length=50)
+    history: tuple[Asked, ...] = Field(default=(), max_length=MAX_HISTORY)
     answers: tuple[Words, ...] = Field(default=(), max_length=100)
     answerable: bool | None = None
     gold: tuple[Gold, ...] = Field(default=(), max_length=1000)

@@ -168,6 +168,15 @@ def test_stream_tells_sources_first_then_tokens_then_citations(
     assert told[1][1]["sources"][0]["file_name"] == "ferry.md"
 
 
+def test_characters_that_end_lines_elsewhere_do_not_cut_an_event(client: TestClient) -> None:
+    question = "How often\u2028runs\u2029the\x85ferry?"
+    body = {"question": question, "stream": True}
+    with client.stream("POST", "/v1/ask", json=body) as response:
+        lines = list(response.iter_lines())  # split as str.splitlines does
+    assert all(line.startswith(("event: ", "data: ")) for line in lines if line)
+    assert json.loads(lines[1].removeprefix("data: "))["question"] == question
+
+
 def test_streamed_and_plain_answers_are_the_same(
     client: TestClient, upload: Callable[..., list[int]]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,24 @@ class Asking(EchoGenerator):
         yield " " + next(line for word, line in self.questions.items() if word in segments[-2])
 
 
+class HeldAsking(Asking):
+    """Waits before each text until it is let go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def generate(
+        self, segments: tuple[str, ...], options: GenerateOptions, cancelled: Callable[[], bool]
+    ) -> Iterator[str]:
+        self.entered.set()
+        assert self.go_on.wait(30)
+        yield from super().generate(segments, options, cancelled)
+
+
 @pytest.fixture
-def generator() -> Asking:
-    return Asking()
+def generator(request: pytest.FixtureRequest) -> Asking:
+    return HeldAsking() if "held" in request.function.__name__ else Asking()
 
 
 @pytest.fixture
@@ -108,6 +124,23 @@ def test_a_passage_is_asked_about_once(client: TestClient, set_id: int) -> None:
     assert len(cases(client, set_id)) == 2
     again = client.post(f"/v1/eval-sets/{set_id}/generate", json={})
     assert (again.status_code, again.json()["code"]) == (422, "nothing_to_ask")
+
+
+def test_held_runs_that_write_into_a_set_stop_when_it_is_deleted(
+    client: TestClient, set_id: int, generator: HeldAsking
+) -> None:
+    writing, waiting = (
+        client.post(f"/v1/eval-sets/{set_id}/generate", json={}).json()["id"] for _ in range(2)
+    )
+    assert generator.entered.wait(30)
+    assert client.delete(f"/v1/eval-sets/{set_id}").status_code == 204
+    assert client.get(f"/v1/evals/{waiting}").json()["status"] == "cancelled"
+    generator.go_on.set()
+    stopped = ended(client, writing, "cancelled")
+    assert (stopped["done"], stopped["total"]) == (1, 2)
+    again = client.post(f"/v1/evals/{writing}/resume")
+    assert (again.status_code, again.json()["code"]) == (409, "eval_run_state")
+    assert "was deleted" in again.json()["cause"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ir_measures import RR, R, nDCG
 
 from app.evals.cases import Case, Gold
 from app.evals.gold import Candidate, holds, holds_quote
-from app.evals.runs.comparing import case_differences, changed, measures, pairs
+from app.evals.runs.comparing import case_differences, changed, count_questions, measures, pairs
 from app.evals.runs.paired import difference, mcnemar, permutation
 from app.evals.runs.scoring import answer_scores, failure_scores, retrieval_scores, why_unscorable
 from app.evals.runs.summary import summarise, summarise_sweep
@@ -211,6 +211,29 @@ def test_a_comparison_pairs_questions_and_puts_what_changed_first() -> None:
     )
     assert measures(worse)["false_answers"].better is False
     assert case_differences(worse)[0].change == "worse"
+
+
+def test_a_key_that_names_another_question_now_is_no_pair() -> None:
+    moved = StoredResult("line-1", "", "Who sings?", "scored", {"f1": 1.0}, {})
+    before = [result("line-1", f1=0.0), result("line-2", f1=1.0)]
+    paired = pairs(before, [moved, result("line-2", f1=1.0)])
+    assert [old.key for old, _ in paired] == ["line-2"]
+    assert count_questions([*before, moved]) == 3
+
+
+def test_the_variants_of_a_question_count_as_one() -> None:
+    variants = [str(number) for number in range(7)]
+    keys = "abcde"
+    before = [result(key, variant, f1=0.0) for key in keys for variant in variants]
+    after = [result(key, variant, f1=1.0) for key in keys for variant in variants]
+    paired = pairs(before, after)
+    assert (len(paired), count_questions(after)) == (35, 5)
+    found = measures(paired)["f1"]
+    assert (found.delta["n"], found.test, found.p) == (5, "mcnemar", pytest.approx(2 / 2**5))
+    assert not found.significant
+    after[0] = result("a", "0", f1=0.3)  # no rate any more: McNemar's test wants 0 and 1
+    mixed = measures(pairs(before, after))["f1"]
+    assert (mixed.test, mixed.candidate) == ("permutation", pytest.approx((4 + 6.3 / 7) / 5))
 
 
 def test_configurations_differ_by_path() -> None:

@@ -183,10 +183,9 @@ def test_a_beir_folder_or_its_three_files(tmp_path: Path) -> None:
     read = read_set([tmp_path])
     assert [document.key for document in read.corpus] == ["d1", "d2"]  # an empty one holds nothing to find
     assert [(case.key, case.gold) for case in read.cases] == [
-        ("1", (Gold(id="d1", grade=2), Gold(id="d2", grade=0))),
+        ("1", (Gold(id="d1", grade=2),)),  # grade 0 says what an absent judgement says
         ("3", (Gold(id="d2"),)),
     ]
-    assert [gold.id for gold in read.cases[0].relevant] == ["d1"]
     files[2] = files[2].rename(tmp_path / "my-qrels.tsv")
     assert read_set(list(reversed(files))) == read
     with pytest.raises(EvalFileInvalid, match="queries is missing"):
@@ -196,6 +195,23 @@ def test_a_beir_folder_or_its_three_files(tmp_path: Path) -> None:
 def test_judgements_must_fit_their_corpus(tmp_path: Path) -> None:
     beir(tmp_path, "1\tabsent\t1\n")
     with pytest.raises(EvalFileInvalid, match="'absent', named for query '1', is not in the corpus"):
+        read_set([tmp_path])
+
+
+def test_however_many_documents_were_judged_irrelevant(tmp_path: Path) -> None:
+    beir(tmp_path, "1\td1\t1\n" + "".join(f"1\tx{number}\t0\n" for number in range(1200)) + "3\td2\t-1\n")
+    gate, noon = read_set([tmp_path]).cases
+    assert gate.gold == (Gold(id="d1"),)
+    assert (noon.gold, noon.answerable) == ((), None)
+
+
+def test_bad_judgements_and_queries_are_named_with_their_file(tmp_path: Path) -> None:
+    files = beir(tmp_path, "1\td1\t101\n")
+    with pytest.raises(EvalFileInvalid, match=r"test\.tsv: query '1': grade: .* 100"):
+        read_set([tmp_path])
+    files[2].write_text("1\td1\t1\n")
+    files[1].write_text(lines({"_id": "1", "text": "  "}))
+    with pytest.raises(EvalFileInvalid, match=r"queries\.jsonl, line 1: text: .* blank"):
         read_set([tmp_path])
 
 

@@ -146,6 +146,13 @@ def test_a_bad_answer_becomes_a_question_with_history_gold_and_correction(client
     assert (feedback["name"], feedback["ready"]) == ("From feedback", 1)
 
 
+def test_of_a_long_conversation_the_last_questions_are_kept(client: TestClient) -> None:
+    message_id = message(client, *(f"Question {number}?" for number in range(61)))
+    case = client.post("/v1/eval-cases/from-message", json={"message_id": message_id})
+    assert case.status_code == 201, case.text
+    assert case.json()["history"] == [f"Question {number}?" for number in range(10, 60)]
+
+
 def test_what_belongs_to_somebody_else_does_not_exist(client: TestClient) -> None:
     services = services_of(client)
     other = second_user(services.sessions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -154,6 +155,22 @@ def test_a_question_that_could_not_be_sent_stays_and_can_be_sent_again(chat, sta
     app.button(key="try-again").click().run()
 
     assert state.requests.count(("POST", "/v1/ask")) == 3
+
+
+def test_a_page_that_is_left_before_it_hears_an_answer_gives_its_connection_back(
+    chat, state: FakeState, client: Client, monkeypatch: pytest.MonkeyPatch
+):
+    app = chat("leave")
+    monkeypatch.setattr("ui.screens.chat.get_client", lambda: client)
+    monkeypatch.setattr("ui.screens.chat.conversation_list", lambda *_: st.stop())
+    app.chat_input[0].set_value("weather").run()
+    assert questions(state) == ["leave", "weather"]
+
+    pool = client._http._transport._pool  # type: ignore[attr-defined]
+    give_up = time.monotonic() + 5
+    while not all(connection.is_idle() for connection in pool.connections):
+        assert time.monotonic() < give_up, pool.connections
+        time.sleep(0.02)
 
 
 def test_a_long_conversation_shows_its_end_first(chat, state: FakeState):

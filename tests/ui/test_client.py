@@ -76,6 +76,17 @@ def test_an_error_event_raises_and_so_does_a_refused_question(client):
     assert caught.value.status_code == 413
 
 
+def test_a_word_may_hold_characters_that_end_lines_elsewhere():
+    told = 'event: token\ndata: {"text": "one\u2028two\x85three"}\n\n'
+    headers = {"content-type": "text/event-stream"}
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=told, headers=headers))
+    client = Client("http://api.example", transport)
+    [token] = ask(client, "leave")
+    client.close()
+
+    assert token.text == "one\u2028two\x85three"
+
+
 def test_a_follow_up_stays_in_its_conversation(client):
     first = ask(client, "leave")[0]
     second = ask(client, "weather", first.conversation_id)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -30,6 +31,17 @@ def test_every_event_before_an_error_is_given_before_it_is_raised(error: Excepti
         listen()
     assert heard == ["question", "sources"]
     assert caught.value is error
+
+
+def test_events_that_nobody_takes_are_heard_out() -> None:
+    ended = threading.Event()
+
+    def events() -> Iterator[str]:
+        yield "question"
+        ended.set()
+
+    batches(events())
+    assert ended.wait(5)
 
 
 def test_events_end_with_the_last_of_them() -> None:

@@ -56,6 +56,30 @@ def test_other_content_under_a_known_name_is_offered_as_a_version(open_documents
     assert "Version 1 answers questions until version 2 has been read" in shown(app)
 
 
+def asked_about(app: AppTest) -> list[str]:
+    return [str(button.key) for button in app.button if str(button.key).startswith("skip-")]
+
+
+def test_a_file_waits_for_its_choice_while_others_are_dropped(open_documents, state: FakeState):
+    ready(state, "leave.txt")
+    app = upload(open_documents(), "leave.txt")
+    for name in ("new.txt", "leave.txt"):  # dropped again it is asked about once
+        app = upload(app, name)
+        assert "**leave.txt** is in this collection already" in shown(app)
+        assert len(asked_about(app)) == 1
+    assert [each["file_name"] for each in state.documents.values()] == ["leave.txt", "new.txt"]
+
+
+def test_a_file_waits_in_its_collection(open_documents, state: FakeState):
+    state.collections[2] = "Contracts"
+    ready(state, "leave.txt")
+    app = upload(open_documents(), "leave.txt")
+    app.selectbox(key="collection").select(2).run()
+    assert asked_about(app) == []
+    app.selectbox(key="collection").select(1).run()
+    assert len(asked_about(app)) == 1
+
+
 def test_both_can_be_kept(open_documents, state: FakeState):
     ready(state, "leave.txt")
     app = upload(open_documents(), "leave.txt")

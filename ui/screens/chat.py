@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -12,9 +12,10 @@ from ui.client import ApiError, Client
 from ui.configuration import chosen_configuration, configuration_choice
 from ui.conversation_menu import conversation_list
 from ui.links import link
-from ui.live import answer_live, pending_answer
+from ui.listening import batches
+from ui.live import Heard, answer_live, pending_answer
 from ui.passage import open_citation
-from ui.schemas import Answer, AskEvent
+from ui.schemas import Answer
 from ui.service import get_client
 from ui.text import counted
 from ui.turn import FOOTNOTE, question_bubble, show_answer
@@ -42,7 +43,7 @@ def page() -> None:
     conversation_id = current_conversation()
     asking = asked(st.chat_input("Ask your documents", key="question"))
     messages = load_messages(client, conversation_id)  # before the new question is one of them
-    events = send(client, asking, conversation_id)  # then at once: the service works while this page is drawn
+    heard = send(client, asking, conversation_id)  # then at once: the service works while this page is drawn
     with st.sidebar, failures_shown():
         collection_filter(client, key=COLLECTIONS)
         configuration_choice(client, key=CONFIGURATION)
@@ -53,11 +54,11 @@ def page() -> None:
             welcome(client)
         return
     show_messages(client, before(messages, asking.replaces), follow=False)
-    if isinstance(events, ApiError):
-        not_sent(asking, events)
+    if isinstance(heard, ApiError):
+        not_sent(asking, heard)
         return
     with failures_shown():
-        answer_live(client, asking.question, events, on_started=remember)
+        answer_live(client, asking.question, heard, on_started=remember)
 
 
 def asked(typed: str | None) -> Asking | None:
@@ -72,12 +73,12 @@ def asked(typed: str | None) -> Asking | None:
     return replace(wanted, collection_ids=collection_ids, configuration=configuration)
 
 
-def send(client: Client, asking: Asking | None, conversation_id: int | None) -> Iterator[AskEvent] | ApiError:
+def send(client: Client, asking: Asking | None, conversation_id: int | None) -> Heard | ApiError:
     """The events of the answer, or why there are none."""
     if asking is None:
         return iter(())
     try:
-        return client.ask(asking, conversation_id=conversation_id)
+        return batches(client.ask(asking, conversation_id=conversation_id))
     except ApiError as error:
         return error
 

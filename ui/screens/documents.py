@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import IO
 
@@ -10,8 +12,9 @@ import streamlit as st
 from ui.client import ApiError, Client
 from ui.document_card import show_document
 from ui.document_passages import show_passages
-from ui.known_files import show_choices, without_known
-from ui.schemas import Collection, DocumentList, Upload
+from ui.known_files import File, show_choices, without_known
+from ui.paging import load_page, page_field
+from ui.schemas import Collection, Document, Upload
 from ui.service import get_client
 from ui.site_reads import show_reads
 from ui.text import counted, escape_markdown
@@ -32,8 +35,17 @@ ALWAYS_THERE = "Default"  # the service refuses to delete it
 CHOSEN = "collection"
 CHOSEN_NEXT = "collection-next"  # a widget's value can only be set before the widget is drawn
 OUTCOMES = "upload-outcomes"  # what became of the last upload, shown until the next one
-LIST_PAGE = "documents-page"
+UPLOADING = "upload-under-way"
 UPLOADER = "uploader-number"  # a new number gives a new, empty uploader
+
+
+@dataclass
+class Uploading:
+    """Files on their way up. A click interrupts between two of them; the page's next run sends the others."""
+
+    collection_id: int  # that was chosen when they were dropped
+    outcomes: list[Upload] = field(default_factory=list)
+    settled: set[str] = field(default_factory=set)  # ids of files that were sent, or wait for a choice
 
 
 def page() -> None:
@@ -47,9 +59,9 @@ def page() -> None:
         st.rerun()
     reading = show_reads(client, collection)
     show_outcomes()
-    show_choices(client, st.session_state.setdefault(OUTCOMES, []))
+    show_choices(client, collection.id, st.session_state.setdefault(OUTCOMES, []))
     status = status_filter() if collection.document_count else None
-    active = reading or is_active(load(client, collection, status))
+    active = reading or is_active(load(client, collection, status)[0])
     # Polling ends by itself: the list reruns the page once nothing is being read any more.
     listing = st.fragment(run_every=REFRESH_S if active else None)(document_list)
     listing(client, collection, status, active, reading)
@@ -111,20 +123,34 @@ def upload_area(client: Client, collection: Collection) -> None:
         help=FORMATS,
     )
     if not files:
+        st.session_state.pop(UPLOADING, None)
         return
+    uploading: Uploading = st.session_state.setdefault(UPLOADING, Uploading(collection.id))
     try:
-        new = without_known(client, collection, files)
+        upload_all(client, uploading, [file for file in files if file.file_id not in uploading.settled])
     except ApiError as error:
         show_failure(error.failure)
         return
-    bar = st.progress(0.0)
-    outcomes = []
-    for index, (name, data) in enumerate(new):
-        bar.progress(index / len(new), text=f"Uploading {index + 1} of {len(new)}")
-        outcomes.append(upload_one(client, collection.id, name, BytesIO(data)))
-    st.session_state[OUTCOMES] = outcomes
     st.session_state[UPLOADER] = number + 1
+    st.session_state.pop(UPLOADING, None)
     st.rerun()
+
+
+def upload_all(client: Client, uploading: Uploading, files: Sequence[File]) -> None:
+    """Sends the files that the collection does not have; raises ApiError when it cannot be asked.
+
+    A file that was sent is noted before anything of Streamlit is touched, session state included: there a
+    click interrupts the script, and the file would count as not sent.
+    """
+    new = without_known(client, uploading.collection_id, files) if files else []
+    uploading.settled |= {file.file_id for file in files} - {file.file_id for file in new}
+    st.session_state[OUTCOMES] = uploading.outcomes
+    bar = st.progress(0.0)
+    for index, file in enumerate(new):
+        bar.progress(index / len(new), text=f"Uploading {index + 1} of {len(new)}")
+        outcome = upload_one(client, uploading.collection_id, file.name, BytesIO(file.getvalue()))
+        uploading.outcomes.append(outcome)
+        uploading.settled.add(file.file_id)
 
 
 def upload_one(client: Client, collection_id: int, file_name: str, stream: IO[bytes]) -> Upload:
@@ -160,16 +186,14 @@ def document_list(
 ) -> None:
     """The documents of one page of the list; redrawn every second while one of them, or a site, is read."""
     with failures_shown():
-        documents = load(client, collection, status)
+        documents, total = load(client, collection, status)
         if polling and not reading and not is_active(documents):
             st.rerun()
-        if not documents.items:
+        if not documents:
             empty_list(status)
-        for document in documents.items:
+        for document in documents:
             show_document(client, document)
-        if documents.total > PAGE_SIZE:
-            pages = -(-documents.total // PAGE_SIZE)
-            st.number_input(f"Page of {pages}", 1, pages, key=LIST_PAGE)
+        page_field(page_key(collection, status), PAGE_SIZE, total)
 
 
 def empty_list(status: str | None) -> None:
@@ -183,12 +207,21 @@ def empty_list(status: str | None) -> None:
         st.caption(FORMATS)
 
 
-def load(client: Client, collection: Collection, status: str | None) -> DocumentList:
-    """The chosen page of the documents of a collection."""
-    offset = (st.session_state.get(LIST_PAGE, 1) - 1) * PAGE_SIZE
-    return client.documents(collection.id, status=status, limit=PAGE_SIZE, offset=offset)
+def load(client: Client, collection: Collection, status: str | None) -> tuple[list[Document], int]:
+    """The chosen page of the documents of a collection, and how many it has."""
+
+    def listed(limit: int, offset: int) -> tuple[list[Document], int]:
+        found = client.documents(collection.id, status=status, limit=limit, offset=offset)
+        return found.items, found.total
+
+    return load_page(page_key(collection, status), PAGE_SIZE, listed)
 
 
-def is_active(documents: DocumentList) -> bool:
+def page_key(collection: Collection, status: str | None) -> str:
+    """Session key of the page that is shown of a list."""
+    return f"documents-page-{collection.id}-{status}"
+
+
+def is_active(documents: Sequence[Document]) -> bool:
     """True while a document waits or is being read."""
-    return any(each.status in ("queued", "processing") for each in documents.items)
+    return any(each.status in ("queued", "processing") for each in documents)

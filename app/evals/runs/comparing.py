@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Any, Literal
 
 from app.evals.runs.paired import difference
@@ -19,18 +21,29 @@ Pair = tuple[StoredResult, StoredResult]
 
 
 def pairs(baseline: Sequence[StoredResult], candidate: Sequence[StoredResult]) -> list[Pair]:
-    """Results of the same question and variant that neither run left unscored, by key."""
-    first = {(row.key, row.variant): row for row in baseline if row.outcome != "unscorable"}
-    second = {(row.key, row.variant): row for row in candidate if row.outcome != "unscorable"}
+    """Results of the same question and variant that neither run left unscored, by key.
+
+    The key alone does not say which question it is: one may have been edited between the runs, and lines of a
+    file without ids are called by their number.
+    """
+    first, second = _scored(baseline), _scored(candidate)
     return [(first[place], second[place]) for place in sorted(first.keys() & second.keys())]
 
 
+def count_questions(results: Iterable[StoredResult]) -> int:
+    """Different questions among results, in however many variants each was asked."""
+    return len({(row.key, row.question) for row in results})
+
+
 def measures(paired: Sequence[Pair]) -> dict[str, DifferenceOut]:
-    """Every score that stands on both sides, over the questions where it does."""
+    """Every score that stands on both sides, over the questions where it does.
+
+    Variants of one question are no independent questions, which the tests assume: their mean counts as one.
+    """
     names = {name for before, after in paired for name in before.scores.keys() & after.scores.keys()}
     found: dict[str, DifferenceOut] = {}
     for name in sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name)):
-        both = [(b.scores[name], a.scores[name]) for b, a in paired if name in b.scores and name in a.scores]
+        both = _by_question(paired, name)
         said = difference([before for before, _ in both], [after for _, after in both])
         if said is not None:
             better = _better(name, said["delta"]["value"], said["significant"])
@@ -74,6 +87,22 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, li
         elif first != second:
             found[name] = [first, second]
     return found
+
+
+def _scored(results: Sequence[StoredResult]) -> dict[tuple[str, str, str], StoredResult]:
+    return {(row.key, row.variant, row.question): row for row in results if row.outcome != "unscorable"}
+
+
+def _by_question(paired: Sequence[Pair], name: str) -> list[tuple[float, float]]:
+    """A score of each question before and after, each a mean over the variants that have it on both sides."""
+    by_key: dict[str, list[Pair]] = defaultdict(list)
+    for before, after in paired:
+        if name in before.scores and name in after.scores:
+            by_key[before.key].append((before, after))
+    return [
+        (fmean(before.scores[name] for before, _ in rows), fmean(after.scores[name] for _, after in rows))
+        for rows in by_key.values()
+    ]
 
 
 def _better(name: str, delta: float | None, significant: bool) -> bool | None:

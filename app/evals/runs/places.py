@@ -6,18 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 
 from app.accounts.types import Account
 from app.answers.evaluation import own_chunks, ranked
 from app.answers.search import find, scope
 from app.documents.index_sync import load_chunks
 from app.evals.cases import Case, CorpusDocument, Gold
+from app.evals.corpus_folders import corpus_folder, remove_corpus_folders
 from app.evals.corpus_index import COLLECTION_ID, corpus_chunks, fill
 from app.evals.gold import Candidate, holds, missing
+from app.evals.tables import EvalSet
 from app.evals.types import EvalPassage, Progress
-from app.services import Services, index_folder
-from app.tables import ChunkRow, Document
+from app.services import Services
+from app.tables import ChunkRow, Document, DocumentVersion
 from retrieval.index_store import IndexStore
 from retrieval.metrics import RANKING_DEPTH
 from retrieval.searcher import Searcher
@@ -63,11 +65,7 @@ class DocumentsPlace:
         return Candidate(chunk, None)
 
     def missing(self, golds: Sequence[Gold]) -> list[Gold]:
-        statement = select(Document.id, Document.file_name).where(
-            Document.owner_id == self.user.id, Document.deleted_at.is_(None), Document.status == "ready"
-        )
-        if self.collection_id is not None:
-            statement = statement.where(Document.collection_id == self.collection_id)
+        statement = select(Document.id, DocumentVersion.file_name).where(*self._answering())
         with self.services.sessions() as session:
             rows = session.execute(statement).all()
         return missing(golds, frozenset(), frozenset(r[1] for r in rows), frozenset(r[0] for r in rows))
@@ -87,21 +85,32 @@ class DocumentsPlace:
         named = (
             Document.id == gold.document_id
             if gold.document_id is not None
-            else Document.file_name == gold.file
+            else DocumentVersion.file_name == gold.file
         )
         return (
             select(ChunkRow.id)
-            .join(Document, Document.id == ChunkRow.document_id)
-            .where(named, Document.owner_id == self.user.id, Document.deleted_at.is_(None))
+            .where(ChunkRow.document_id == Document.id, *self._answering(), named)
             .order_by(ChunkRow.id)
         )
+
+    def _answering(self) -> list[ColumnElement[bool]]:
+        """Documents that can be found here, as the version that answers: a newer one may still be read."""
+        conditions = [
+            Document.owner_id == self.user.id,
+            Document.deleted_at.is_(None),
+            DocumentVersion.document_id == Document.id,
+            DocumentVersion.number == Document.ready_version,
+        ]
+        if self.collection_id is not None:
+            conditions.append(Document.collection_id == self.collection_id)
+        return conditions
 
     def _collection_ids(self) -> list[int] | None:
         return None if self.collection_id is None else [self.collection_id]
 
 
 class CorpusPlace:
-    """The documents that a set brings along, indexed once for each encoder."""
+    """The documents that a set brings along, indexed anew when they or the encoder change."""
 
     def __init__(
         self,
@@ -111,12 +120,13 @@ class CorpusPlace:
         config: SearchConfig,
         tell: Progress,
     ) -> None:
-        self._services, self._config = services, config
+        self._services, self._config, self._set_id = services, config, set_id
         self._chunks: Mapping[int, Chunk] = corpus_chunks(corpus)
         self._keys = {number: document.key for number, document in enumerate(corpus, start=1)}
         self._numbers = {key: number for number, key in self._keys.items()}
         models = services.models.ingest
-        folder = services.settings.data_dir / "evals" / index_folder(services.settings).name / f"set-{set_id}"
+        folder = corpus_folder(services.settings, set_id, corpus)
+        remove_corpus_folders(services.settings, set_id, keep=folder)
         self._index = IndexStore.open(folder, encoder_id=models.encoder_id, dimension=models.dimension)
         if self._index.last_change_id < len(self._chunks):
             fill(self._index, self._chunks, models.encode, tell)
@@ -139,7 +149,12 @@ class CorpusPlace:
         return next((self._chunks[number] for number in numbers if number is not None), None)
 
     def close(self) -> None:
+        """The index stays for the next run, unless the set was deleted while it was searched."""
         self._index.close()
+        with self._services.sessions() as session:
+            deleted = session.get(EvalSet, self._set_id) is None
+        if deleted:
+            remove_corpus_folders(self._services.settings, self._set_id)
 
     def _load(self, numbers: Sequence[int]) -> Mapping[int, Chunk]:
         return {number: self._chunks[number] for number in numbers}

@@ -10,9 +10,11 @@ from sqlalchemy.orm import Session
 
 from app.evals.runs.types import StoredResult, Unit, UnitResult
 from app.evals.tables import EvalResult
+from app.evals.types import EvalKind
 from app.jobs.identity import is_gone
 from app.tables import EvalRun, utc_now
 
+ACTIVE = ("queued", "running")
 LEASE_S = 900.0  # longest silence of a run that lives: encoding a corpus tells progress batch by batch
 INTERRUPTED = {
     "code": "eval_interrupted",
@@ -27,6 +29,17 @@ def queue(run: EvalRun) -> None:
     """Puts a run, new or stopped, at the end of the line."""
     run.status, run.error, run.finished_at, run.cancel_requested = "queued", None, None, False
     run.leased_by = run.lease_expires_at = None
+
+
+def active_runs(session: Session, owner_id: int, set_id: int, kind: EvalKind) -> list[EvalRun]:
+    """Runs of one kind over a set that wait or are being worked on."""
+    statement = select(EvalRun).where(
+        EvalRun.owner_id == owner_id,
+        EvalRun.set_id == set_id,
+        EvalRun.kind == kind,
+        EvalRun.status.in_(ACTIVE),
+    )
+    return list(session.scalars(statement))
 
 
 def next_queued(session: Session) -> int | None:

@@ -13,7 +13,7 @@ from app.errors import EvalRunNotFound
 from app.evals import repository as runs
 from app.evals.judging.client import judge_facts
 from app.evals.runs import repository
-from app.evals.runs.comparing import case_differences, changed, measures, pairs
+from app.evals.runs.comparing import case_differences, changed, count_questions, measures, pairs
 from app.evals.runs.conditions import conditions
 from app.evals.runs.errors import EvalRunState, JudgeNotConfigured, NothingToAsk, RunsNotComparable
 from app.evals.schemas import Comparison, ResultList, ResultOut, RunStart
@@ -24,7 +24,6 @@ from app.services import Services
 from app.tables import EvalRun
 
 STOPPED = ("cancelled", "interrupted", "failed")
-ACTIVE = ("queued", "running")
 
 
 def start(services: Services, session: Session, user: Account, body: RunStart) -> EvalRun:
@@ -76,12 +75,22 @@ def run_config(services: Services, session: Session, user: Account, name: str | 
 def cancel(session: Session, user: Account, run_id: int) -> EvalRun:
     """Stops a run after the question that is being asked; raises EvalRunState for one that is over."""
     run = require(session, user, run_id)
-    if run.status not in ACTIVE or (run.leased_by is None and run.status == "running"):
+    if run.status not in repository.ACTIVE or (run.leased_by is None and run.status == "running"):
         raise EvalRunState(f"Run {run_id} is {run.status}; only a queued or running one can be cancelled.")
+    _stop(run)
+    return run
+
+
+def cancel_writing(session: Session, user: Account, set_id: int) -> None:
+    """Stops the runs that write questions into a set which is about to be deleted."""
+    for run in repository.active_runs(session, user.id, set_id, "generate"):
+        _stop(run)
+
+
+def _stop(run: EvalRun) -> None:
     if run.status == "queued":
         run.status = "cancelled"
     run.cancel_requested = True
-    return run
 
 
 def resume(session: Session, user: Account, run_id: int) -> EvalRun:
@@ -89,6 +98,8 @@ def resume(session: Session, user: Account, run_id: int) -> EvalRun:
     run = require(session, user, run_id)
     if run.set_id is None or run.status not in STOPPED:
         raise EvalRunState(f"Run {run_id} is {run.status}; only a stopped run over a set can be resumed.")
+    if sets.get_set(session, user.id, run.set_id) is None:
+        raise EvalRunState(f"The set of run {run_id} was deleted.", next_step="Start a run over another set.")
     repository.queue(run)
     return run
 
@@ -96,7 +107,7 @@ def resume(session: Session, user: Account, run_id: int) -> EvalRun:
 def delete(session: Session, user: Account, run_id: int) -> None:
     """Removes a run that is not being worked on, with its results."""
     run = require(session, user, run_id)
-    if run.status in ACTIVE:
+    if run.status in repository.ACTIVE:
         raise EvalRunState(f"Run {run_id} is {run.status}.", next_step="Cancel it first.")
     repository.delete_run(session, run)
 
@@ -120,12 +131,12 @@ def compare(session: Session, user: Account, baseline_id: int, candidate_id: int
             raise RunsNotComparable(f"Run {run.id} is {run.status}; only finished runs can be compared.")
     first, second = repository.results(session, baseline_id), repository.results(session, candidate_id)
     paired = pairs(first, second)
-    places = {(row.key, row.variant) for row in (*first, *second)}
+    in_both = count_questions(before for before, _ in paired)
     return Comparison(
         baseline_run_id=baseline_id,
         candidate_run_id=candidate_id,
-        questions=len(paired),
-        only_in_one=len(places) - len(paired),
+        questions=in_both,
+        only_in_one=count_questions((*first, *second)) - in_both,
         changed_config=changed(baseline.config, candidate.config),
         measures=measures(paired),
         cases=case_differences(paired),

@@ -1,7 +1,8 @@
 """BEIR form: a corpus, queries and relevance judgements (Thakur et al., 2021).
 
 `corpus.jsonl` and `queries.jsonl` name their rows `_id` (or `id`); `qrels` is `query<TAB>document<TAB>grade`,
-with or without a header. Queries that nobody judged are left out.
+with or without a header. Queries that nobody judged are left out, and so are judgements of grade 0: to every
+measure such a document is one that nobody judged.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.evals.cases import Case, CorpusDocument, Gold, Key
+from app.evals.cases import Asked, Case, CorpusDocument, Gold, Key
 from app.evals.records import lines_of, read_judgements
 from app.evals.sets.own_jsonl import first_problem, invalid
 from app.evals.sets.types import ReadSet
@@ -23,7 +24,7 @@ class _Query(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     key: Key
-    text: str
+    text: Asked
 
 
 def read_beir(corpus: Path, queries: Path, qrels: Path) -> ReadSet:
@@ -34,11 +35,11 @@ def read_beir(corpus: Path, queries: Path, qrels: Path) -> ReadSet:
     documents = _documents(corpus)
     judgements = read_judgements(qrels)
     judged = (query for query in _queries(queries) if query.key in judgements)
-    cases = tuple(_case(query, judgements[query.key]) for query in judged)
+    cases = tuple(_case(qrels, query, judgements[query.key]) for query in judged)
     if not cases:
         raise invalid(qrels, "it judges none of the queries")
     for case in cases:
-        for gold in case.relevant:
+        for gold in case.gold:
             if gold.id not in documents:
                 raise invalid(qrels, f"{gold.id!r}, named for query {case.key!r}, is not in the corpus")
     return ReadSet(cases, tuple(documents.values()))
@@ -68,10 +69,13 @@ def _queries(path: Path) -> Iterator[_Query]:
             raise invalid(path, first_problem(error), number) from error
 
 
-def _case(query: _Query, grades: Mapping[str, int]) -> Case:
-    golds = tuple(Gold(id=document, grade=max(0, grade)) for document, grade in sorted(grades.items()))
-    answerable = True if any(gold.grade for gold in golds) else None
-    return Case(key=query.key, question=query.text, answerable=answerable, gold=golds)
+def _case(qrels: Path, query: _Query, grades: Mapping[str, int]) -> Case:
+    relevant = sorted((document, grade) for document, grade in grades.items() if grade > 0)
+    try:
+        golds = tuple(Gold(id=document, grade=grade) for document, grade in relevant)
+        return Case(key=query.key, question=query.text, answerable=True if golds else None, gold=golds)
+    except ValidationError as error:
+        raise invalid(qrels, f"query {query.key!r}: {first_problem(error)}") from error
 
 
 def _id(values: Mapping[str, Any]) -> Any:

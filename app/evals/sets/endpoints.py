@@ -15,7 +15,9 @@ from app.documents.receiving import receive_upload
 from app.error_responses import error_responses
 from app.errors import CollectionNotFound, Conflict, InvalidRequest, UploadTooLarge
 from app.evals.cases import Case, CaseStatus
+from app.evals.corpus_folders import remove_corpus_folders
 from app.evals.records import EvalFileInvalid
+from app.evals.runs.service import cancel_writing
 from app.evals.sets import repository, service
 from app.evals.sets.errors import EvalSetNotFound, EvalSetTooLarge
 from app.evals.sets.exporting import as_jsonl
@@ -95,9 +97,12 @@ def change(set_id: RowId, body: SetChange, session: WriteSession, user: CurrentU
 
 
 @router.delete("/{set_id}", status_code=204, responses=error_responses(EvalSetNotFound))
-def delete(set_id: RowId, session: WriteSession, user: CurrentUser) -> None:
-    """Removes the set with its questions; its runs keep their results."""
-    repository.delete_set(session, service.require(session, user, set_id))
+def delete(set_id: RowId, services: AppServices, session: WriteSession, user: CurrentUser) -> None:
+    """Removes the set with its questions; its runs keep their results, those that write questions stop."""
+    row = service.require(session, user, set_id)
+    cancel_writing(session, user, row.id)
+    repository.delete_set(session, row)
+    remove_corpus_folders(services.settings, set_id)
 
 
 @router.get("/{set_id}/cases", responses=error_responses(EvalSetNotFound))

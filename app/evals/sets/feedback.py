@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.types import Account
 from app.answers.repository import citations_of, earlier_questions, get_message
-from app.evals.cases import Case, Gold
+from app.evals.cases import MAX_HISTORY, Case, Gold
 from app.evals.sets import repository, service
 from app.evals.sets.schemas import CaseOut, FromMessage
 from app.evals.tables import EvalCase, EvalSet
@@ -53,10 +53,11 @@ def _case(session: Session, message: Message, body: FromMessage) -> Case:
     known = answerable is False or bool(correction)
     gold = () if answerable is False else _suggested(session, message)
     notes = [*([] if known else [NO_CORRECTION]), *([SUGGESTED] if gold else [])]
+    earlier = earlier_questions(session, message.conversation_id, message.id)
     return Case(
         key=f"message-{message.id}",
         question=message.question,
-        history=tuple(earlier_questions(session, message.conversation_id, message.id)),
+        history=tuple(earlier[-MAX_HISTORY:]),
         answers=(correction,) if correction and answerable is not False else (),
         answerable=answerable,
         gold=gold,
