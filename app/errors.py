@@ -141,6 +141,13 @@ class Conflict(AppError):
     code = "conflict"
 
 
+class WrittenElsewhere(Conflict):
+    """Another process writes this answer."""
+
+    code = "written_elsewhere"
+    default_next_step = "Stop it at the API process that was asked, or wait for the answer."
+
+
 class Overloaded(AppError):
     status_code = 429
     code = "overloaded"
