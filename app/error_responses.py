@@ -26,6 +26,7 @@ def _json_content() -> dict[str, Any]:
 
 def _title(error: type[AppError]) -> str:
     return {
+        403: "The request came by another name, or from another site.",
         404: "The row is not there, or not yours.",
         409: "The state of the row does not allow this.",
         410: "It was there and is gone for good.",

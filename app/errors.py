@@ -61,6 +61,22 @@ class ConfigurationError(AppError):
     stage = "start"
 
 
+class HostNotAllowed(AppError):
+    """The API was called by a name that is not allowed."""
+
+    status_code = 403
+    code = "host_not_allowed"
+    default_next_step = "Call it by its IP address or localhost, or add the name to FOOTNOTE_ALLOWED_HOSTS."
+
+
+class CrossSiteRequest(AppError):
+    """The page of another site sent this."""
+
+    status_code = 403
+    code = "cross_site_request"
+    default_next_step = "Use the interface or a program: pages of other sites may change nothing."
+
+
 class NotFound(AppError):
     status_code = 404
     code = "not_found"
@@ -123,6 +139,13 @@ class UploadTooLarge(AppError):
 class Conflict(AppError):
     status_code = 409
     code = "conflict"
+
+
+class WrittenElsewhere(Conflict):
+    """Another process writes this answer."""
+
+    code = "written_elsewhere"
+    default_next_step = "Stop it at the API process that was asked, or wait for the answer."
 
 
 class Overloaded(AppError):

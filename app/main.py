@@ -20,8 +20,8 @@ from app.documents.index_follower import IndexFollower
 from app.documents.passage_endpoints import router as passages
 from app.documents.version_endpoints import router as versions
 from app.error_handlers import install_error_handlers
-from app.error_responses import Responses
-from app.errors import ErrorBody
+from app.error_responses import Responses, error_responses
+from app.errors import CrossSiteRequest, ErrorBody, HostNotAllowed
 from app.evals.endpoints import router as evals
 from app.evals.generation.endpoints import router as eval_generation
 from app.evals.runs.runner import EvalRunner
@@ -37,9 +37,13 @@ from app.services import Services
 from app.settings import Settings
 from app.sites.endpoints import collection_router as sites
 from app.sites.endpoints import router as site_reads
+from app.trusted_hosts import TrustedHosts, allowed_names
 
 DESCRIPTION = "Upload documents, ask, and get answers whose every claim carries a footnote."
-INVALID: Responses = {422: {"model": ErrorBody, "description": "A field is wrong or unknown."}}
+ANYWHERE: Responses = {
+    **error_responses(HostNotAllowed, CrossSiteRequest),
+    422: {"model": ErrorBody, "description": "A field is wrong or unknown."},
+}
 
 
 def create_app(settings: Settings, build: Callable[[Settings], Services]) -> FastAPI:
@@ -70,10 +74,11 @@ def create_app(settings: Settings, build: Callable[[Settings], Services]) -> Fas
         version="0.1.0",
         lifespan=lifespan,
         dependencies=[Depends(refuse_unknown_query)],
-        responses=INVALID,
+        responses=ANYWHERE,
     )
     app.state.metrics = metrics
-    app.add_middleware(ObserveRequests, metrics=metrics)
+    app.add_middleware(TrustedHosts, names=allowed_names(settings))
+    app.add_middleware(ObserveRequests, metrics=metrics)  # around the other: it counts refusals
     install_error_handlers(app)
     for router in (
         collections,

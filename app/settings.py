@@ -31,6 +31,11 @@ class Settings(BaseSettings):
     api_url: str | None = Field(
         None, description="Where the UI finds the API; empty means host and port above."
     )
+    allowed_hosts: str = Field(
+        "",
+        pattern=r"^(\*|[\w\s,.-]*)$",
+        description="More host names by which the API may be called, commas between them; `*` is any.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severe log line."
     )

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -78,6 +79,13 @@ def test_compose_publishes_on_loopback_only_and_checks_health() -> None:
     ports = [port for service in services.values() for port in service.get("ports", [])]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_the_api_of_compose_answers_to_the_name_that_the_interface_calls() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    called = urlsplit(services["ui"]["environment"]["FOOTNOTE_API_URL"]).hostname
+    allowed = services["api"]["environment"]["FOOTNOTE_ALLOWED_HOSTS"]
+    assert allowed == f"${{FOOTNOTE_ALLOWED_HOSTS:-{called}}}"
 
 
 def main() -> None:

@@ -139,4 +139,4 @@ def stop_writing(client: Client, message_id: int) -> None:
         client.cancel(message_id)
     except ApiError as error:
         if not error.not_found:
-            raise
+            show_failure(error.failure)  # as when another process of the service writes it

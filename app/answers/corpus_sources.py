@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from sqlalchemy import func, select
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.types import Account
 from app.documents.index_sync import load_chunks
+from app.documents.removal import IDS_A_STATEMENT
 from app.tables import ChunkRow, Document, DocumentPage, DocumentVersion
 from retrieval.types import AccessFilter, Chunk
 
@@ -34,19 +35,28 @@ def ready_documents(session: Session, access: AccessFilter) -> list[Document]:
 
 def titles_of(session: Session, documents: Sequence[Document]) -> dict[int, str]:
     """The first heading of each document that has one at its beginning."""
-    versions = select(DocumentVersion.document_id, DocumentVersion.outline).where(
-        DocumentVersion.document_id.in_([document.id for document in documents]),
-        DocumentVersion.state == "current",
+    current = select(DocumentVersion.document_id, DocumentVersion.outline).where(
+        DocumentVersion.state == "current"
     )
-    first = {id_: outline["headings"][:1] for id_, outline in session.execute(versions) if outline}
+    first = {
+        id_: outline["headings"][:1]
+        for ids in _parts(documents)
+        for id_, outline in session.execute(current.where(DocumentVersion.document_id.in_(ids)))
+        if outline
+    }
     return {id_: found[0][1] for id_, found in first.items() if found and found[0][2] <= TITLE_WITHIN}
 
 
 def count_passages(session: Session, documents: Sequence[Document]) -> int:
     """Passages of these documents."""
-    ids = [document.id for document in documents]
-    found = session.scalar(select(func.count()).select_from(ChunkRow).where(ChunkRow.document_id.in_(ids)))
-    return found or 0
+    count = select(func.count()).select_from(ChunkRow)
+    return sum(session.scalar(count.where(ChunkRow.document_id.in_(ids))) or 0 for ids in _parts(documents))
+
+
+def _parts(documents: Sequence[Document]) -> Iterator[list[int]]:
+    """Their ids, as many at a time as a statement takes."""
+    for start in range(0, len(documents), IDS_A_STATEMENT):
+        yield [document.id for document in documents[start : start + IDS_A_STATEMENT]]
 
 
 def text_of(session: Session, document: Document) -> str:

@@ -24,11 +24,13 @@ from app.answers.schemas import (
     SearchResponse,
 )
 from app.answers.search import check_length, find, scope
+from app.answers.settling import settle
 from app.answers.types import Command
 from app.answers.views import search_out
 from app.configurations.resolving import resolve
 from app.dependencies import AppServices, CurrentUser, ReadSession
-from app.errors import AppError, ErrorBody
+from app.error_responses import error_responses
+from app.errors import AppError, ErrorBody, NotFound, WrittenElsewhere
 from app.schemas import RowId
 from app.services import Services
 
@@ -112,12 +114,21 @@ def _told(events: EventLog, stream: bool) -> Any:
     raise AssertionError("an answer ends with done or error")
 
 
-@router.post("/messages/{message_id}/cancel", status_code=202, responses=ERRORS)
+@router.post(
+    "/messages/{message_id}/cancel", status_code=202, responses=error_responses(NotFound, WrittenElsewhere)
+)
 def cancel(message_id: RowId, services: AppServices, session: ReadSession, user: CurrentUser) -> Cancelled:
-    """Stops an answer that is being written; what is there is kept and marked."""
-    repository.get_message(session, user.id, message_id)
-    running = services.running.cancel(message_id)
-    return Cancelled(message_id=message_id, state="cancelling" if running else "finished")
+    """Stops an answer that is being written; what is there is kept and marked.
+
+    Only the process that writes it can.
+    """
+    (message,) = settle(services, [repository.get_message(session, user.id, message_id)])
+    if services.running.cancel(message_id):
+        return Cancelled(message_id=message_id, state="cancelling")
+    # What this process wrote and no longer writes has been stored since the message was read.
+    if message.state == "pending" and message.writer != services.running.writer:
+        raise WrittenElsewhere(f"Another process is writing the answer to message {message_id}.")
+    return Cancelled(message_id=message_id, state="finished")
 
 
 def _saved(services: Services, user: Account, body: AskRequest) -> Command:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from pydantic import BaseModel
 
-from app.answers.running import EventLog
+from app.answers.running import EventLog, error_event
 from app.errors import AppError, InternalError
 
 log = logging.getLogger(__name__)
@@ -94,16 +94,12 @@ class Inspections:
         try:
             events.put(("done", work(tell, stop.is_set).model_dump(mode="json")))
         except AppError as error:
-            _fail(events, error)
+            events.put(error_event(error))
         except Exception:
             log.exception("the inspection of message %d failed", message_id)
-            _fail(events, InternalError("The answer could not be inspected."))
+            events.put(error_event(InternalError("The answer could not be inspected.")))
         finally:
             with self._lock:
                 self._stops[message_id].discard(stop)
                 if not self._stops[message_id]:
                     del self._stops[message_id]
-
-
-def _fail(events: EventLog, error: AppError) -> None:
-    events.put(("error", error.body().model_dump() | {"status_code": error.status_code}))

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
+from sqlalchemy.orm import Session
 
 from app.answers import repository
 from app.answers.endpoints import server_sent
-from app.answers.runner import stored_answer
-from app.answers.running import StreamEvent
+from app.answers.running import StreamEvent, error_event
 from app.answers.schemas import Answer, AnswerList, FeedbackRequest
 from app.answers.settling import settle
 from app.answers.types import GroundingState
@@ -47,9 +47,7 @@ def list_latest(
 @router.get("/{message_id}")
 def read(message_id: RowId, services: AppServices, session: ReadSession, user: CurrentUser) -> Answer:
     """One question with its answer, a replaced one as well."""
-    message = repository.get_message(session, user.id, message_id)
-    (current,) = settle(services, [message])
-    return answer_out(current, repository.citations_of(session, [message_id])[message_id])
+    return _settled(services, session, user.id, message_id)
 
 
 @router.get(
@@ -59,9 +57,9 @@ def read(message_id: RowId, services: AppServices, session: ReadSession, user: C
 )
 def listen(message_id: RowId, services: AppServices, session: ReadSession, user: CurrentUser) -> Any:
     """What `POST /v1/ask` streams, from its beginning, also to those who come later; `done` if it is over."""
-    settle(services, [repository.get_message(session, user.id, message_id)])
+    repository.get_message(session, user.id, message_id)
     running = services.running.find(message_id)
-    events = running.log.listen() if running else _when_stored(services, message_id)
+    events = running.log.listen() if running else _when_stored(services, user.id, message_id)
     return StreamingResponse(server_sent(events), media_type="text/event-stream")
 
 
@@ -80,11 +78,29 @@ def unrate(message_id: RowId, session: WriteSession, user: CurrentUser) -> None:
     message.rating = message.comment = message.rated_at = None
 
 
-async def _when_stored(services: Services, message_id: int) -> AsyncIterator[StreamEvent]:
-    """`done` as soon as the answer is no longer pending, whichever process writes it."""
+async def _when_stored(services: Services, owner_id: int, message_id: int) -> AsyncIterator[StreamEvent]:
+    """`done` as soon as the answer is no longer pending, whichever process writes it or died over it.
+
+    `error` when it is deleted meanwhile.
+    """
     while True:
-        answer = await run_in_threadpool(stored_answer, services, message_id)
-        if answer["state"] != "pending":
-            yield "done", answer
+        try:
+            answer = await run_in_threadpool(_look, services, owner_id, message_id)
+        except NotFound as error:
+            yield error_event(error)
+            return
+        if answer.state != "pending":
+            yield "done", answer.model_dump(mode="json")
             return
         await asyncio.sleep(LOOK_S)
+
+
+def _look(services: Services, owner_id: int, message_id: int) -> Answer:
+    with services.sessions() as session:
+        return _settled(services, session, owner_id, message_id)
+
+
+def _settled(services: Services, session: Session, owner_id: int, message_id: int) -> Answer:
+    """The answer as it is, marked failed when its writer died. Raises NotFound."""
+    (message,) = settle(services, [repository.get_message(session, owner_id, message_id)])
+    return answer_out(message, repository.citations_of(session, [message_id])[message_id])

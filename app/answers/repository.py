@@ -245,6 +245,19 @@ def find_message(session: Session, message_id: int) -> Message:
     return session.get_one(Message, message_id)
 
 
+def is_deleted(session: Session, message_id: int) -> bool:
+    """Whether the message is gone; one that is not stays until this transaction ends."""
+    return session.get(Message, message_id, with_for_update=True) is None
+
+
+def pending_ids(session: Session, conversation_id: int) -> list[int]:
+    """Messages of a conversation that wait for their answer, replaced ones as well."""
+    statement = select(Message.id).where(
+        Message.conversation_id == conversation_id, Message.state == "pending"
+    )
+    return list(session.scalars(statement))
+
+
 def list_messages(session: Session, conversation_id: int) -> list[Message]:
     """The turns of a conversation, oldest first, without those that others replaced."""
     statement = (

@@ -7,12 +7,12 @@ import threading
 from typing import Any
 
 from app.answers import repository
-from app.answers.running import EventLog, Running
+from app.answers.running import EventLog, Running, error_event
 from app.answers.service import answer
 from app.answers.tracing import asked_of
 from app.answers.types import Command, Draft
 from app.answers.views import answer_out
-from app.errors import AppError, InternalError
+from app.errors import AppError, ConversationNotFound, InternalError
 from app.services import Services
 
 log = logging.getLogger(__name__)
@@ -53,26 +53,31 @@ def _work(services: Services, command: Command, running: Running) -> None:
                 events.put((event.name, event.data))
         events.put(("citations", _citations(services, command)))
         events.put(("done", stored_answer(services, command.message_id)))
-    except AppError as error:
+    except Exception as error:  # noqa: BLE001 - told to those who listen, and logged
         _fail(services, command, error, events)
-    except Exception:
-        log.exception("answer %s failed", command.message_id)
-        _fail(services, command, InternalError("The answer could not be written."), events)
     finally:
         services.running.finish(command.message_id)
 
 
-def _fail(services: Services, command: Command, error: AppError, events: EventLog) -> None:
-    """Stores the failure first, so that a reload shows it too."""
-    draft = Draft(
-        command.message_id, command.conversation_id, command.question, command.question, state="failed"
-    )
-    body = error.body().model_dump()
+def _fail(services: Services, command: Command, error: Exception, events: EventLog) -> None:
+    """Stores the failure first, so that a reload shows it too; a deleted conversation has no place for it."""
+    told = error if isinstance(error, AppError) else InternalError("The answer could not be written.")
     try:
         with services.sessions.begin() as session:
-            repository.store(session, draft, trace=asked_of(command), error=body)
+            if repository.is_deleted(session, command.message_id):
+                told = ConversationNotFound("The conversation was deleted.")
+                return
+            if told is not error:
+                log.error("answer %s failed", command.message_id, exc_info=error)
+            repository.store(session, _failed(command), asked_of(command), told.body().model_dump())
     finally:
-        events.put(("error", body | {"status_code": error.status_code}))
+        events.put(error_event(told))
+
+
+def _failed(command: Command) -> Draft:
+    return Draft(
+        command.message_id, command.conversation_id, command.question, command.question, state="failed"
+    )
 
 
 def _citations(services: Services, command: Command) -> dict[str, Any]:

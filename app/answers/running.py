@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.errors import Overloaded
+from app.errors import AppError, Overloaded
 from app.jobs.identity import new_worker_id
 
 StreamEvent = tuple[str, dict[str, Any]]
@@ -16,6 +16,11 @@ StreamEvent = tuple[str, dict[str, Any]]
 
 LAST_EVENTS = frozenset({"done", "error"})
 LOOK_S = 0.01  # a listener looks this often: no thread is held for it, and nobody reads faster
+
+
+def error_event(error: AppError) -> StreamEvent:
+    """The last event of what failed: the body of the error, and its status."""
+    return "error", error.body().model_dump() | {"status_code": error.status_code}
 
 
 class EventLog:

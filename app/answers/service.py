@@ -22,6 +22,7 @@ from app.answers.timing import timed
 from app.answers.tracing import trace_of
 from app.answers.types import Basis, Command, Draft, numbered
 from app.answers.writing import pack_prompt, write
+from app.gate.thresholds import own_thresholds
 from app.services import Services
 from retrieval.types import AccessFilter, Hit, SearchResult
 
@@ -91,14 +92,19 @@ def _plan(
     """How a question about everything is answered; None for an ordinary question.
 
     Where documents are to be asked, as many passages are found as the reranker reads, and those
-    that are no evidence are left out.
+    that are no evidence by the threshold of their collection are left out.
     """
     user = local_account(session)
     config = replace(command.config, top_k=command.config.rerank_k)
 
     def search_wider(question: str) -> list[Hit]:
         hits = find(services, session, user, question, access, config).hits
-        return [hit for hit in hits if (hit.rerank or 0.0) >= config.evidence_threshold]
+        own = own_thresholds(session, access) if config.own_thresholds else {}
+        return [
+            hit
+            for hit in hits
+            if (hit.rerank or 0.0) >= own.get(hit.chunk.collection_id, config.evidence_threshold)
+        ]
 
     def search_in(topic: str, document_id: int) -> Sequence[Hit]:
         inside = scope(services, session, user, command.collection_ids, [document_id])

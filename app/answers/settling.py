@@ -10,8 +10,15 @@ from app.tables import Message
 
 
 def settle(services: Services, messages: Sequence[Message]) -> list[Message]:
-    """The messages as they are once those whose writer died are marked failed."""
-    gone = [message.id for message in messages if repository.is_interrupted(message)]
+    """The messages as they are once those whose writer died are marked failed.
+
+    What this process is writing goes on, however long it takes.
+    """
+    gone = [
+        message.id
+        for message in messages
+        if repository.is_interrupted(message) and services.running.find(message.id) is None
+    ]
     if not gone:
         return list(messages)
     with services.sessions.begin() as session:

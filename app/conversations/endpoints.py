@@ -63,9 +63,9 @@ def rename(
 
 
 @router.delete(ONE, status_code=204, responses=NOT_FOUND)
-def delete(conversation_id: RowId, session: WriteSession, user: CurrentUser) -> None:
-    """Removes the conversation with its answers, citations and link."""
-    session.delete(repository.get_conversation(session, user.id, conversation_id))
+def delete(conversation_id: RowId, services: AppServices, session: WriteSession, user: CurrentUser) -> None:
+    """Removes the conversation with its answers, citations and link; what is being written stops."""
+    service.delete(services, session, repository.get_conversation(session, user.id, conversation_id))
 
 
 @router.get(

@@ -50,6 +50,13 @@ def found(session: Session, owner_id: int, limit: int, words: str | None) -> lis
     return items
 
 
+def delete(services: Services, session: Session, conversation: Conversation) -> None:
+    """Removes the conversation with its turns; the answers that are being written for it stop."""
+    for message_id in messages.pending_ids(session, conversation.id):
+        services.running.cancel(message_id)
+    session.delete(conversation)
+
+
 def share(session: Session, conversation: Conversation) -> Share:
     """The conversation's link, made or brought up to the last finished turn. Raises Conflict without one."""
     finished = [turn for turn in messages.list_messages(session, conversation.id) if turn.state != "pending"]

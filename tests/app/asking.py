@@ -40,8 +40,12 @@ def events(client: TestClient, path: str, body: Mapping[str, Any]) -> list[tuple
     """(name, data) of every event of a streamed answer."""
     with client.stream("POST", path, json={**body, "stream": True}) as response:
         assert response.headers["content-type"].startswith("text/event-stream"), response.read()
-        blocks = "".join(response.iter_text()).strip().split("\n\n")
-    pairs = [block.split("\n", 1) for block in blocks]
+        return parsed_events("".join(response.iter_text()))
+
+
+def parsed_events(text: str) -> list[tuple[str, dict[str, Any]]]:
+    """(name, data) of every event of a stream that has ended."""
+    pairs = [block.split("\n", 1) for block in text.strip().split("\n\n")]
     return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in pairs]
 
 

@@ -21,6 +21,7 @@ from app.services import GenerateOptions, Services
 from app.settings import Settings
 from retrieval.types import Chunk
 from tests.app.asking import ask, events, upload
+from tests.conftest import client_of
 from tests.fakes import EchoGenerator, overlap_verify
 
 FERRY = "The Wend ferry runs every twenty minutes. A return ticket costs 4.50 crowns. Dogs travel free.\n"
@@ -37,7 +38,7 @@ def reload(client: TestClient, answer: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def removing(settings: Settings, build: Callable[[Settings], Services]) -> Iterator[TestClient]:
     changed = settings.model_copy(update={"unsupported_claims": "remove"})
-    with TestClient(create_app(changed, build)) as test_client:
+    with client_of(create_app(changed, build)) as test_client:
         yield test_client
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -93,6 +94,25 @@ def test_every_document_is_asked_and_lines_are_streamed_with_their_footnotes(cli
     assert (again["identical"], again["generations"]) == (True, 2)
     trace = client.get(f"/v1/messages/{done['message_id']}/trace").json()
     assert len(trace["runs"]) == 2
+
+
+def test_documents_are_asked_by_the_threshold_of_their_own_collection(client: TestClient) -> None:
+    strict, lenient = (
+        client.post("/v1/collections", json={"name": name}).json()["id"] for name in ("Strict", "Lenient")
+    )
+    upload(client, {"ferry.md": FERRY}, strict)
+    upload(client, {"bridge.md": BRIDGE})
+    upload(client, {"notice.md": "# Notice\n\nThe road is closed on Sundays.\n"}, lenient)
+    client.put(f"/v1/collections/{strict}/gate", json={"threshold": 0.9})
+    client.put(f"/v1/collections/{lenient}/gate", json={"threshold": 0.1})
+
+    def asked(**body: Any) -> set[str]:
+        question = "Compare what runs over the Wend in summer and on the road"
+        lines = ask(client, question, **body)["answer"].split("\n")
+        return {line.removeprefix("• ").split(":")[0] for line in lines}
+
+    assert asked() == {"bridge.md", "notice.md"}
+    assert asked(config={"evidence_threshold": 0.3}) == {"ferry.md", "bridge.md"}
 
 
 def test_a_summary_is_a_sentence_of_each_document_word_for_word(client: TestClient) -> None:

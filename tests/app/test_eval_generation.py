@@ -20,7 +20,7 @@ from app.wiring import build_services
 from model.prompt_template import PromptTemplate
 from tests.app.asking import upload
 from tests.app.test_eval_set_runs import ended
-from tests.conftest import ROOT
+from tests.conftest import ROOT, client_of
 from tests.fakes import EchoGenerator
 
 FERRY = (
@@ -276,7 +276,7 @@ def test_questions_in_nearly_the_same_words_are_one_unless_a_number_differs() ->
 @pytest.mark.slow
 def test_the_real_decoder_keeps_only_what_is_answered_back(tmp_path: Path) -> None:
     settings = load_settings({}, data_dir=tmp_path / "data")
-    with TestClient(create_app(settings, build_services)) as client:
+    with client_of(create_app(settings, build_services)) as client:
         files = ("employee-handbook.pdf", "travel-and-expense-policy.docx", "pellucid-4-faq.html")
         upload(client, {name: (ROOT / "samples" / "files" / name).read_bytes() for name in files})
         set_id = client.post("/v1/eval-sets", json={"name": "mine"}).json()["id"]

@@ -23,6 +23,7 @@ from app.services import Services
 from app.settings import Settings
 from app.tables import EvalRun
 from tests.app.factories import second_user
+from tests.conftest import client_of
 from tests.fakes import EchoGenerator, fake_ingest_models
 
 FERRY = "# Ferry\n\nThe Wend ferry runs every twenty minutes. A return ticket costs 4.50 crowns.\n"
@@ -277,7 +278,7 @@ def test_a_held_run_is_cancelled_and_resumed_without_asking_again(
 def test_a_held_run_outlives_a_restart_as_interrupted(
     settings: Settings, build: Callable[[Settings], Services], generator: HeldGenerator
 ) -> None:
-    with TestClient(create_app(settings, build)) as first:
+    with client_of(create_app(settings, build)) as first:
         set_id = passages_set(first, 2)
         again = first.get(f"/v1/eval-sets/{set_id}/cases").json()["items"][0] | {"key": "again"}
         kept = ("key", "question", "answers", "answerable", "passages", "gold")
@@ -285,7 +286,7 @@ def test_a_held_run_outlives_a_restart_as_interrupted(
         run_id = start(first, set_id)
         assert generator.entered.wait(30)
         threading.Timer(0.3, generator.go_on.set).start()  # while the service is stopping
-    with TestClient(create_app(settings, build)) as second:
+    with client_of(create_app(settings, build)) as second:
         run = second.get(f"/v1/evals/{run_id}").json()
         assert (run["status"], run["done"], run["total"]) == ("interrupted", 1, 2)
         assert run["error"]["code"] == "eval_interrupted"

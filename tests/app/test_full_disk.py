@@ -17,6 +17,7 @@ from app.jobs.worker import run_worker
 from app.main import create_app
 from app.services import Services
 from app.settings import Settings, load_settings
+from tests.conftest import client_of
 
 DISK_BYTES = 24 * 1024**2
 PATIENCE_S = 60.0
@@ -54,7 +55,7 @@ def settings(disk: Path) -> Settings:
 
 @pytest.fixture
 def client(settings: Settings, build: Callable[[Settings], Services]) -> Iterator[TestClient]:
-    with TestClient(create_app(settings, build), raise_server_exceptions=False) as test_client:
+    with client_of(create_app(settings, build), raise_server_exceptions=False) as test_client:
         yield test_client
 
 

@@ -35,6 +35,7 @@ from app.settings import Settings
 from retrieval.types import Chunk, Hit, SearchConfig, SearchResult
 from tests.app.asking import ask, upload
 from tests.app.test_eval_set_runs import ended
+from tests.conftest import client_of
 from tests.fakes import EchoGenerator, fake_models
 
 FERRY = "The Wend ferry runs every twenty minutes. A return ticket costs 4.50 crowns. Dogs travel free.\n"
@@ -344,7 +345,7 @@ def wary(settings: Settings) -> Iterator[Services]:
 
 
 def test_a_collection_asks_for_more_or_less_sureness(wary: Services) -> None:
-    with TestClient(create_app(wary.settings, lambda _: wary)) as client:
+    with client_of(create_app(wary.settings, lambda _: wary)) as client:
         boats = collection(client, "Boats")
         upload(client, {"ferry.txt": FERRY}, boats)
         path = f"/v1/collections/{boats}/gate"

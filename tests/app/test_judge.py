@@ -20,6 +20,7 @@ from app.settings import Settings, load_settings
 from tests.app.asking import upload
 from tests.app.judge_server import JudgeServer, Reply, judge_server
 from tests.app.test_eval_set_runs import ended
+from tests.conftest import client_of
 from tests.fakes import fake_models
 
 GOOD = '{"correctness": "correct", "groundedness": "grounded"}'
@@ -157,7 +158,7 @@ QUESTIONS = [
 
 @pytest.fixture
 def client(judged: Settings) -> Iterator[TestClient]:
-    with TestClient(create_app(judged, lambda each: assemble_services(each, fake_models()))) as client:
+    with client_of(create_app(judged, lambda each: assemble_services(each, fake_models()))) as client:
         upload(
             client,
             {

@@ -26,6 +26,7 @@ from app.sites.fetching import Fetcher
 from app.sites.local import ingest_site
 from tests.app.asking import work
 from tests.app.web_site import WebSite, read_to_end
+from tests.conftest import client_of
 
 OLD = "<p>Everyone has 28 days of leave.</p>"
 NEW = "<p>Everyone has 30 days of leave. So says the new handbook.</p>"
@@ -47,7 +48,7 @@ def client(
     monkeypatch.setenv("FOOTNOTE_DATA_DIR", str(settings.data_dir))
     service = create_app(settings, build)
     service.dependency_overrides[get_fetcher] = reader
-    with TestClient(service) as test_client:
+    with client_of(service) as test_client:
         yield test_client
 
 

@@ -23,6 +23,7 @@ from app.services import Services, index_folder
 from app.settings import Settings
 from app.tables import EncoderRow, Job, VectorRow, utc_now
 from retrieval.index_store import IndexStore
+from tests.conftest import client_of
 from tests.fakes import DIMENSION
 
 PATIENCE_S = 30.0
@@ -69,7 +70,7 @@ class TestHealth:
         with services.sessions.begin() as session:
             session.execute(update(EncoderRow).values(id="old-encoder"))
             session.execute(update(VectorRow).values(encoder_id="old-encoder"))
-        with TestClient(create_app(settings, build)) as restarted:
+        with client_of(create_app(settings, build)) as restarted:
             deadline = time.monotonic() + PATIENCE_S
             while (index := restarted.get("/readyz").json()["parts"]["index"])["status"] == "starting":
                 assert time.monotonic() < deadline
@@ -93,7 +94,7 @@ class TestIndexFollower:
     def test_the_index_follows_without_questions_and_is_saved_at_the_end(
         self, settings: Settings, build: Build, tmp_path: Path
     ) -> None:
-        with TestClient(create_app(settings, build)) as client:
+        with client_of(create_app(settings, build)) as client:
             services: Services = client.app.state.services  # type: ignore[attr-defined]
             ingest_one(services, tmp_path)
             deadline = time.monotonic() + PATIENCE_S

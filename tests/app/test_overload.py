@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 import pytest
-from fastapi.testclient import TestClient
 
 from app.device_worker import DeviceWorker, Stream
 from app.main import create_app
 from app.metrics import Metrics
 from app.services import GenerateOptions, GenerationState, Services, assemble_services
 from app.settings import Settings
+from tests.conftest import client_of
 from tests.fakes import EchoGenerator, fake_models
 
 STATE = GenerationState(
@@ -63,7 +63,7 @@ def test_a_question_beyond_the_bound_is_refused_with_a_time_to_wait(
     settings = settings.model_copy(update={"evidence_threshold": 0.0})
     taken: Iterator[Stream[str]] = worker.stream(lambda stream: None)
     models = fake_models(QueuedGenerator(worker))
-    with TestClient(create_app(settings, lambda s: assemble_services(s, models))) as client:
+    with client_of(create_app(settings, lambda s: assemble_services(s, models))) as client:
         first = client.post("/v1/ask", json={"question": "Who leads?"}).json()
         body = {"question": "And when?", "conversation_id": first["conversation_id"]}
         refused = client.post("/v1/ask", json=body)  # a follow-up: rewriting it needs the generator
@@ -76,7 +76,7 @@ def test_a_question_beyond_the_bound_is_refused_with_a_time_to_wait(
 def test_a_question_that_must_wait_too_long_is_not_saved(settings: Settings, stream: bool) -> None:
     """A stream says so by its status too: it has not begun."""
     settings = settings.model_copy(update={"device_queue": 2})
-    with TestClient(create_app(settings, lambda s: assemble_services(s, fake_models()))) as client:
+    with client_of(create_app(settings, lambda s: assemble_services(s, fake_models()))) as client:
         services: Services = client.app.state.services  # type: ignore[attr-defined]
         services.running.start(901)
         services.running.start(902)

@@ -16,6 +16,7 @@ from app.services import Services, assemble_services
 from app.settings import Settings
 from app.tables import ChunkRow, Message
 from tests.app.asking import ask, events, upload
+from tests.conftest import client_of
 from tests.fakes import EchoGenerator, fake_models
 
 FERRY = "# Ferry\n\nThe Wend ferry runs every twenty minutes. A return ticket costs 4.50 crowns.\n"
@@ -160,7 +161,7 @@ class Scales:
 def scales(settings: Settings) -> Iterator[tuple[TestClient, Scales, str]]:
     scales = Scales()
     models = replace(fake_models(), logprobs=scales.logprobs)
-    with TestClient(create_app(settings, lambda _: assemble_services(settings, models))) as client:
+    with client_of(create_app(settings, lambda _: assemble_services(settings, models))) as client:
         texts = {f"{word}.md": f"{FERRY}The {word} is there.\n" for word in ("dog", "boat", "pier")}
         upload(client, texts)
         yield client, scales, f"/v1/messages/{ask(client, QUESTION)['message_id']}"

@@ -22,6 +22,7 @@ from app.main import create_app
 from app.services import LargerGenerator, Services, assemble_services
 from app.settings import Settings
 from model.registry import ModelCard
+from tests.conftest import client_of
 from tests.fakes import EchoGenerator, fake_ingest_models, fake_models
 
 FERRY = "# Ferry\n\nThe Wend ferry runs every twenty minutes. A return ticket costs 4.50 crowns.\n"
@@ -75,7 +76,7 @@ def services(settings: Settings, busy: Busy) -> Services:
 
 @pytest.fixture
 def client(settings: Settings, services: Services) -> Iterator[TestClient]:
-    with TestClient(create_app(settings, lambda _: services)) as opened:
+    with client_of(create_app(settings, lambda _: services)) as opened:
         files = [("files", ("ferry.md", FERRY.encode(), "text/markdown"))]
         assert opened.post("/v1/documents", files=files).status_code == 202
         run_worker(
@@ -126,7 +127,7 @@ def test_a_busy_larger_decoder_leaves_questions_to_the_other(client: TestClient,
 
 
 def test_an_unknown_decoder_is_refused_before_the_question_is_saved(settings: Settings) -> None:
-    with TestClient(create_app(settings, lambda _: assemble_services(settings, fake_models()))) as client:
+    with client_of(create_app(settings, lambda _: assemble_services(settings, fake_models()))) as client:
         refused = client.post("/v1/ask", json={"question": STRONG, "generator": "larger"})
         assert (refused.status_code, refused.json()["code"]) == (422, "generator_unknown")
         assert "zeppelin" not in client.get("/v1/conversations").text

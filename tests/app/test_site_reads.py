@@ -26,6 +26,7 @@ from app.sites.tables import SiteRead
 from app.tables import User, utc_now
 from tests.app.processes import ROOT, running_service
 from tests.app.web_site import Held, WebSite, begin_read, read_to_end, reader, state_of, until
+from tests.conftest import client_of
 
 PATIENT = FetchLimits(max_bytes=100_000, connect_s=30.0, total_s=60.0)
 SOON_S = 1.0
@@ -58,7 +59,7 @@ def start(
     def api() -> TestClient:
         app = create_app(settings, build)
         app.dependency_overrides[get_fetcher] = lambda: reader(limits=PATIENT)
-        return TestClient(app)
+        return client_of(app)
 
     return api
 

@@ -27,6 +27,7 @@ from app.sites.local import ingest_site
 from app.sites.urls import parse_url
 from app.sites.visiting import Visitor
 from tests.app.web_site import LIMITS, WebSite, read_to_end, reader, refusal, visit
+from tests.conftest import client_of
 
 
 class TestAddresses:
@@ -357,7 +358,7 @@ def client(
     monkeypatch.setattr(crawling, "PAUSE_S", 0.0)
     app = create_app(settings, build)
     app.dependency_overrides[get_fetcher] = lambda: reader()
-    with TestClient(app) as test_client:
+    with client_of(app) as test_client:
         yield test_client
 
 
@@ -430,7 +431,7 @@ class TestEndpoint:
         self, settings: Settings, build: Callable[[Settings], Services], site: WebSite
     ) -> None:
         site.html("/", "secret")
-        with TestClient(create_app(settings, build)) as ordinary:
+        with client_of(create_app(settings, build)) as ordinary:
             read = read_to_end(ordinary, site.address)
         assert (read["status"], read["error"]["code"]) == ("failed", "url_address_private")
         assert site.asked == []

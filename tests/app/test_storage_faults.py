@@ -26,6 +26,7 @@ from app.settings import Settings
 from retrieval import growing
 from retrieval.clustered import SearchEffort
 from retrieval.growing import Growth
+from tests.conftest import client_of
 
 Build = Callable[[Settings], Services]
 BIG = b"Everyone has 28 days of leave. " * 20_000
@@ -79,7 +80,7 @@ def test_a_locked_database_is_named_after_one_wait_and_nothing_is_kept(
     settings: Settings, build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(db, "BUSY_TIMEOUT_MS", 200)
-    with TestClient(create_app(settings, build)) as client:
+    with client_of(create_app(settings, build)) as client:
         other = sqlite3.connect(settings.data_dir / "footnote.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE").close()
         refused = send(client, SMALL)
@@ -123,7 +124,7 @@ def test_vectors_that_are_cut_while_they_are_in_use_are_rebuilt_and_end_no_proce
 ) -> None:
     small = Growth(clustered_from=40, effort=SearchEffort(scanned=60, short_list=20, exact=5))
     monkeypatch.setattr(growing, "Growth", lambda: small)
-    with TestClient(create_app(settings, build), raise_server_exceptions=False) as client:
+    with client_of(create_app(settings, build), raise_server_exceptions=False) as client:
         services: Services = client.app.state.services  # type: ignore[attr-defined]
         words = "".join(f"# Ward {n}\n\nWard {n} of the harbour has {n + 20} beds.\n\n" for n in range(100))
         assert send(client, words.encode(), "wards.md").status_code == 202

@@ -13,6 +13,7 @@ from app.main import create_app
 from app.services import Services
 from app.settings import Settings, load_settings
 from app.wiring import build_services
+from tests.conftest import client_of
 
 
 def real_settings(folder: Path, **overrides: object) -> Settings:
@@ -26,7 +27,7 @@ def real_settings(folder: Path, **overrides: object) -> Settings:
 @pytest.fixture(scope="session")
 def real_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     settings = real_settings(tmp_path_factory.mktemp("real"))
-    with TestClient(create_app(settings, build_services)) as client:
+    with client_of(create_app(settings, build_services)) as client:
         yield client
 
 

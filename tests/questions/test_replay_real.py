@@ -13,7 +13,7 @@ from app.main import create_app
 from app.wiring import build_services
 from samples.questions import ANSWERABLE
 from tests.app.asking import ask, upload
-from tests.conftest import ROOT
+from tests.conftest import ROOT, client_of
 from tests.questions.conftest import real_settings
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -24,7 +24,7 @@ QUESTIONS = [each.question for each in ANSWERABLE]
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """The service over the sample files, decoding by native steps where the machine can, and by torch."""
     settings = real_settings(tmp_path_factory.mktemp("replay"), decode=request.param)
-    with TestClient(create_app(settings, build_services)) as built:
+    with client_of(create_app(settings, build_services)) as built:
         files = sorted((ROOT / "samples" / "files").iterdir(), key=lambda path: path.name)
         upload(built, {path.name: path.read_bytes() for path in files})
         yield built

@@ -182,3 +182,26 @@ def test_a_long_conversation_shows_its_end_first(chat, state: FakeState):
     assert not any(button.key == "edit-104" for button in app.button)
     app.toggle(key="all-turns").set_value(True).run()
     assert any(button.key == "edit-104" for button in app.button)
+
+
+def stop_elsewhere() -> None:
+    """A page whose button asks a process that does not write the answer."""
+    import httpx
+
+    from ui.client import Client
+    from ui.live import stop_button
+
+    body = {
+        "code": "written_elsewhere",
+        "stage": "request",
+        "cause": "Elsewhere",
+        "next_step": "Wait",
+    }
+    stop_button(Client("http://api", httpx.MockTransport(lambda _: httpx.Response(409, json=body))), 1)
+
+
+def test_an_answer_that_cannot_be_stopped_from_here_says_so():
+    app = AppTest.from_function(stop_elsewhere, default_timeout=20).run()
+    app.button(key="stop-1").click().run()
+    assert not app.exception
+    assert [error.value for error in app.error] == ["Elsewhere  \nWait"]
