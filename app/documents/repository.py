@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
 from app.tables import ChunkRow, Document, DocumentPage, DocumentVersion, Job, VectorRow
@@ -38,15 +38,15 @@ def lock(session: Session, document_id: int) -> Document | None:
 
 
 def get_by_sha256(session: Session, collection_id: int, sha256: str) -> Document | None:
-    """The oldest document of the collection whose newest or answering version has these bytes."""
-    answering = select(DocumentVersion.document_id).where(
-        DocumentVersion.sha256 == sha256, DocumentVersion.state == "current"
-    )
+    """The oldest document of the collection whose newest version has these bytes.
+
+    Those of an older version do not count, though it may still answer: they go when the newest has been read.
+    """
     return session.scalar(
         select(Document)
         .where(
             Document.collection_id == collection_id,
-            or_(Document.sha256 == sha256, Document.id.in_(answering)),
+            Document.sha256 == sha256,
             Document.deleted_at.is_(None),
         )
         .order_by(Document.id)
