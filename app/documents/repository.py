@@ -12,11 +12,14 @@ from app.tables import ChunkRow, Document, DocumentPage, DocumentVersion, Job, V
 
 Status = Literal["queued", "processing", "ready", "failed"]
 
+IDS_A_STATEMENT = 10_000  # below the most parameters that both databases take
+
 BYTES_NEEDED = (
     Document.deleted_at.is_(None),
     DocumentVersion.purged_at.is_(None),
     DocumentVersion.state != "dropped",
 )
+UNREAD = (Document.deleted_at.is_(None), Document.status.not_in(["ready", "failed"]))
 
 
 def live_statement(owner_id: int) -> Select[Document]:
@@ -28,11 +31,15 @@ def get(session: Session, owner_id: int, document_id: int) -> Document | None:
 
 
 def lock(session: Session, document_id: int) -> Document | None:
-    """The live row, held until the transaction ends: deletion and completion take turns on it."""
+    """The live row, held until the transaction ends: deletion and completion take turns on it.
+
+    Rows that refer to it may be added meanwhile: one that says how a document is like it is written under the
+    lock of the index log, for which the holder of this row may be waiting.
+    """
     return session.scalar(
         select(Document)
         .where(Document.id == document_id, Document.deleted_at.is_(None))
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
 
@@ -114,8 +121,20 @@ def list_of_collection(session: Session, owner_id: int, collection_id: int) -> S
     return session.scalars(statement.order_by(Document.id)).all()
 
 
+def parts(ids: Iterable[int], most: int = IDS_A_STATEMENT) -> list[list[int]]:
+    """The ids, each once and in order, as many together as one statement may name."""
+    ordered = sorted(set(ids))
+    return [ordered[start : start + most] for start in range(0, len(ordered), most)]
+
+
 def list_by_ids(session: Session, document_ids: Iterable[int]) -> Sequence[Document]:
-    return session.scalars(select(Document).where(Document.id.in_(list(document_ids)))).all()
+    statements = (select(Document).where(Document.id.in_(part)) for part in parts(document_ids))
+    return [row for statement in statements for row in session.scalars(statement)]
+
+
+def unread_ids(session: Session, document_ids: Iterable[int]) -> set[int]:
+    """Those of the documents that wait or are being read."""
+    return set(session.scalars(select(Document.id).where(Document.id.in_(list(document_ids)), *UNREAD)))
 
 
 def owned_ids(session: Session, owner_id: int, document_ids: Iterable[int]) -> frozenset[int]:
