@@ -15,6 +15,7 @@ import numpy as np
 from sqlalchemy import func, insert, or_, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.collections import repository as collections
 from app.db import WriteLock, take_lock
 from app.documents import encoders, index_log, repository, storing, uploads, versions
 from app.documents.encoder_switch import another_encoder
@@ -175,6 +176,8 @@ def _cut_document(
     drafts = chunk(parsed, models.token_spans, chunk_tokens)
     vectors = embed(drafts, models.encode, lambda *_: None)
     with sessions.begin() as session:
+        if not collections.hold(session, document.owner_id, document.collection_id):
+            return
         held = repository.lock(session, document_id)
         if held is None or held.ready_version != document.ready_version:
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
 from sqlalchemy import func, select
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.types import Account
 from app.documents.index_sync import load_chunks
-from app.documents.removal import IDS_A_STATEMENT
+from app.documents.repository import parts
 from app.tables import ChunkRow, Document, DocumentPage, DocumentVersion
 from retrieval.types import AccessFilter, Chunk
 
@@ -40,7 +40,7 @@ def titles_of(session: Session, documents: Sequence[Document]) -> dict[int, str]
     )
     first = {
         id_: outline["headings"][:1]
-        for ids in _parts(documents)
+        for ids in parts(each.id for each in documents)
         for id_, outline in session.execute(current.where(DocumentVersion.document_id.in_(ids)))
         if outline
     }
@@ -50,13 +50,10 @@ def titles_of(session: Session, documents: Sequence[Document]) -> dict[int, str]
 def count_passages(session: Session, documents: Sequence[Document]) -> int:
     """Passages of these documents."""
     count = select(func.count()).select_from(ChunkRow)
-    return sum(session.scalar(count.where(ChunkRow.document_id.in_(ids))) or 0 for ids in _parts(documents))
-
-
-def _parts(documents: Sequence[Document]) -> Iterator[list[int]]:
-    """Their ids, as many at a time as a statement takes."""
-    for start in range(0, len(documents), IDS_A_STATEMENT):
-        yield [document.id for document in documents[start : start + IDS_A_STATEMENT]]
+    return sum(
+        session.scalar(count.where(ChunkRow.document_id.in_(ids))) or 0
+        for ids in parts(each.id for each in documents)
+    )
 
 
 def text_of(session: Session, document: Document) -> str:

@@ -43,7 +43,7 @@ def decide(known: Known, sha256: str, on_existing: OnExisting) -> Decision:
         target = known.named or known.same_name or known.same_bytes
         return Decision("add") if target is None else _replace(target, sha256)
     if known.same_bytes is not None:
-        return Decision("retry" if _failed_with(known.same_bytes, sha256) else "skip", known.same_bytes)
+        return _retry_or_skip(known.same_bytes)
     return Decision("add", offer=known.same_name)
 
 
@@ -51,9 +51,9 @@ def _replace(target: Document, sha256: str) -> Decision:
     """The same bytes are a new version too once they have been read: parsers and chunking improve."""
     if target.sha256 != sha256 or target.status == "ready":
         return Decision("new_version", target)
-    return Decision("retry" if _failed_with(target, sha256) else "skip", target)
+    return _retry_or_skip(target)
 
 
-def _failed_with(document: Document, sha256: str) -> bool:
-    """Whether these very bytes failed; where an older version holds them, that one answers and is enough."""
-    return document.status == "failed" and document.sha256 == sha256
+def _retry_or_skip(document: Document) -> Decision:
+    """What has these very bytes: only where they failed there is something to do."""
+    return Decision("retry" if document.status == "failed" else "skip", document)

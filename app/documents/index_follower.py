@@ -15,7 +15,6 @@ from enum import StrEnum
 
 from sqlalchemy.exc import DBAPIError
 
-from app.documents import index_log
 from app.documents.encoder_switch import changed_over, remember
 from app.documents.index_sync import catch_up
 from app.documents.kept_passages import Forgetting
@@ -53,10 +52,13 @@ class IndexFollower:
         self._change_over = change_over
         self._replaced: list[tuple[float, IndexStore]] = []  # (when, index): questions may still be in it
         self._stop = threading.Event()
+        self._noted_id = services.index.last_change_id
         self._unsaved_changes = 0
         self._quiet_rounds = 0
         self._forgetting = Forgetting(
-            passage_folder(services.settings), lambda: self._services.models.forget_passages()
+            passage_folder(services.settings),
+            lambda: self._services.models.forget_passages(),
+            seen_id=self._noted_id,
         )
         self._next_sweep_s = 0.0  # at once: a crash may have left something before this process began
         self._save_not_before = 0.0  # time.monotonic()
@@ -85,13 +87,12 @@ class IndexFollower:
             if self._services.index.damaged:
                 log.error("the index has lost vectors while it was in use; it is rebuilt from the database")
                 self._services.index.reset()
-            before = self._services.index.last_change_id
+                self._noted_id = 0
             with self._services.sessions() as session:
                 catch_up(session, self._services.index, encoder_id=self._services.models.ingest.encoder_id)
-                has_deletion = bool(index_log.deleted_after(session, before))
-            changes = abs(self._services.index.last_change_id - before)
+            changes = self._new_changes()
             self._note(changes)
-            self._forget_passages(has_deletion=has_deletion)
+            self._forget_passages()
             self.state, self.problem = IndexState.READY, None
             if changes or time.monotonic() >= self._next_sweep_s:
                 sweep_services(self._services)
@@ -122,11 +123,16 @@ class IndexFollower:
             self._change_over(services)
             log.info("the encoder is %s from now on", services.models.ingest.encoder_id)
 
-    def _forget_passages(self, *, has_deletion: bool) -> None:
+    def _new_changes(self) -> int:
+        """How many the index has taken in since the last round, by this thread or before a question."""
+        before, self._noted_id = self._noted_id, self._services.index.last_change_id
+        return abs(self._noted_id - before)
+
+    def _forget_passages(self) -> None:
         """After a deletion the decoder keeps nothing of passages that it has read."""
         try:
             with self._services.sessions() as session:
-                self._forgetting.advance(session, has_deletion=has_deletion)
+                self._forgetting.advance(session)
         except Overloaded:
             return  # in the next round
         except OSError:

@@ -50,17 +50,27 @@ class Forgetting:
     """Follows deletions in one process; `advance` in every round."""
 
     def __init__(
-        self, folder: Path, forget_memory: Callable[[], None], now_s: Callable[[], float] = time.monotonic
+        self,
+        folder: Path,
+        forget_memory: Callable[[], None],
+        seen_id: int,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`forget_memory` drops what the decoder of this process holds, and may refuse by an exception."""
+        """`forget_memory` drops what the decoder of this process holds, and may refuse by an exception;
+        `seen_id` is the change behind which this process looks for deletions.
+        """
         self._folder, self._forget_memory, self._now_s = folder, forget_memory, now_s
+        self._seen_id = seen_id
         self._is_due, self._is_started = False, False
         self._deletion_id = 0  # the newest one when passages were last forgotten at once
         self._again_at_s: float | None = None
 
-    def advance(self, session: Session, *, has_deletion: bool) -> None:
-        """`has_deletion`: one was seen since the last round. Raises what `forget_memory` does; OSError."""
-        self._is_due |= has_deletion or (not self._is_started and has_deleted(session, self._folder))
+    def advance(self, session: Session) -> None:
+        """Raises what `forget_memory` does; OSError."""
+        newest_id = index_log.last_id(session)  # first: the next round sees what is deleted from here on
+        self._is_due |= bool(index_log.deleted_after(session, self._seen_id))
+        self._is_due |= not self._is_started and has_deleted(session, self._folder)
+        self._seen_id = newest_id
         self._is_started = True
         if self._is_due:
             self._deletion_id = index_log.last_deletion_id(session)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ Row = dict[str, Any]
 
 WAIT_FOR_OTHERS_S = 0.2
 TELL_EVERY_S = 2.0
-TERMINAL = frozenset({"ready", "failed"})
+DOCUMENTS_A_PART = 500  # of a long list, whose jobs are asked for in one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +172,9 @@ def run_jobs(services: Services, document_ids: Sequence[int], tell: Tell) -> Sto
         may_exit=services.alone,
         limits=StageLimits.of(services.settings).time_only(),
     )
-    while pending := _pending(services, document_ids):
-        if worker.run_next(pending) is None:
+    waiting = [_unread(services, part) for part in repository.parts(document_ids, DOCUMENTS_A_PART)]
+    while any(waiting):
+        if not any(_run_one(services, worker, part) for part in waiting if part):
             time.sleep(WAIT_FOR_OTHERS_S)  # another worker has it, or it waits for its next try
     return stopwatch
 
@@ -196,10 +197,17 @@ def _narrator(stopwatch: Stopwatch, tell: Tell) -> Watch:
     return watch
 
 
-def _pending(services: Services, document_ids: Sequence[int]) -> list[int]:
+def _run_one(services: Services, worker: Worker, waiting: set[int]) -> bool:
+    """Does one job of these documents if one is due, and takes out those that need no reading any more."""
+    job = worker.run_next(waiting)
+    asked = waiting if job is None else {job.document_id}  # others may have read any of them meanwhile
+    waiting -= asked - _unread(services, asked)
+    return job is not None
+
+
+def _unread(services: Services, document_ids: Collection[int]) -> set[int]:
     with services.sessions() as session:
-        rows = repository.list_by_ids(session, document_ids)
-        return [row.id for row in rows if row.deleted_at is None and row.status not in TERMINAL]
+        return repository.unread_ids(session, document_ids)
 
 
 def document_ids_of(submitted: Sequence[Submitted]) -> list[int]:

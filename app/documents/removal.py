@@ -18,8 +18,6 @@ from app.documents.blobs import BlobStore
 from app.errors import DocumentNotFound
 from app.tables import Document, IndexChangeRow, Job, utc_now
 
-IDS_A_STATEMENT = 10_000  # below the most parameters that both databases take
-
 
 def delete_document(session: Session, user: Account, document_id: int) -> None:
     """Hides the document in any state. Raises DocumentNotFound.
@@ -32,9 +30,10 @@ def delete_document(session: Session, user: Account, document_id: int) -> None:
 
 def delete_documents(session: Session, user: Account, document_ids: Iterable[int]) -> int:
     """Hides those of the documents that are the user's and still there; returns how many."""
-    ids = sorted(set(document_ids))
-    parts = [ids[start : start + IDS_A_STATEMENT] for start in range(0, len(ids), IDS_A_STATEMENT)]
-    return sum(_hide(session, user, Document.id.in_(part)) for part in parts)
+    parts = [Document.id.in_(part) for part in repository.parts(document_ids)]
+    for which in parts:  # of all of them: whoever holds the index log waits for no document
+        _hold(session, user, which)
+    return sum(_hide(session, user, which) for which in parts)
 
 
 def delete_all_of_collection(session: Session, user: Account, collection_id: int) -> int:
@@ -56,11 +55,16 @@ def remove_unused(session: Session, blobs: BlobStore, digests: Iterable[str]) ->
             blobs.delete(sha256)
 
 
+def _hold(session: Session, user: Account, which: ColumnElement[bool]) -> None:
+    """As `repository.lock` holds one, in the order of their ids."""
+    live = repository.live_statement(user.id).where(which).with_only_columns(Document.id)
+    session.execute(live.order_by(Document.id).with_for_update(key_share=True)).all()
+
+
 def _hide(session: Session, user: Account, which: ColumnElement[bool]) -> int:
     """The index log comes last, after every row is locked: two deletions can never wait for each other."""
     now = utc_now()
-    live = repository.live_statement(user.id).where(which)
-    session.execute(live.with_only_columns(Document.id).order_by(Document.id).with_for_update()).all()
+    _hold(session, user, which)
     hidden = session.execute(
         update(Document)
         .where(Document.owner_id == user.id, Document.deleted_at.is_(None), which)

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
 from app.tables import ChunkRow, Document, DocumentPage, DocumentVersion, Job, VectorRow
 
 Status = Literal["queued", "processing", "ready", "failed"]
 
+IDS_A_STATEMENT = 10_000  # below the most parameters that both databases take
+
 BYTES_NEEDED = (
     Document.deleted_at.is_(None),
     DocumentVersion.purged_at.is_(None),
     DocumentVersion.state != "dropped",
 )
+UNREAD = (Document.deleted_at.is_(None), Document.status.not_in(["ready", "failed"]))
 
 
 def live_statement(owner_id: int) -> Select[Document]:
@@ -28,25 +31,29 @@ def get(session: Session, owner_id: int, document_id: int) -> Document | None:
 
 
 def lock(session: Session, document_id: int) -> Document | None:
-    """The live row, held until the transaction ends: deletion and completion take turns on it."""
+    """The live row, held until the transaction ends: deletion and completion take turns on it.
+
+    Rows that refer to it may be added meanwhile: one that says how a document is like it is written under the
+    lock of the index log, for which the holder of this row may be waiting.
+    """
     return session.scalar(
         select(Document)
         .where(Document.id == document_id, Document.deleted_at.is_(None))
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
 
 
 def get_by_sha256(session: Session, collection_id: int, sha256: str) -> Document | None:
-    """The oldest document of the collection whose newest or answering version has these bytes."""
-    answering = select(DocumentVersion.document_id).where(
-        DocumentVersion.sha256 == sha256, DocumentVersion.state == "current"
-    )
+    """The oldest document of the collection whose newest version has these bytes.
+
+    Those of an older version do not count, though it may still answer: they go when the newest has been read.
+    """
     return session.scalar(
         select(Document)
         .where(
             Document.collection_id == collection_id,
-            or_(Document.sha256 == sha256, Document.id.in_(answering)),
+            Document.sha256 == sha256,
             Document.deleted_at.is_(None),
         )
         .order_by(Document.id)
@@ -114,8 +121,20 @@ def list_of_collection(session: Session, owner_id: int, collection_id: int) -> S
     return session.scalars(statement.order_by(Document.id)).all()
 
 
+def parts(ids: Iterable[int], most: int = IDS_A_STATEMENT) -> list[list[int]]:
+    """The ids, each once and in order, as many together as one statement may name."""
+    ordered = sorted(set(ids))
+    return [ordered[start : start + most] for start in range(0, len(ordered), most)]
+
+
 def list_by_ids(session: Session, document_ids: Iterable[int]) -> Sequence[Document]:
-    return session.scalars(select(Document).where(Document.id.in_(list(document_ids)))).all()
+    statements = (select(Document).where(Document.id.in_(part)) for part in parts(document_ids))
+    return [row for statement in statements for row in session.scalars(statement)]
+
+
+def unread_ids(session: Session, document_ids: Iterable[int]) -> set[int]:
+    """Those of the documents that wait or are being read."""
+    return set(session.scalars(select(Document.id).where(Document.id.in_(list(document_ids)), *UNREAD)))
 
 
 def owned_ids(session: Session, owner_id: int, document_ids: Iterable[int]) -> frozenset[int]:

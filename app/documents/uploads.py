@@ -108,18 +108,22 @@ def _known(
     session: Session, user: Account, collection_id: int, file_name: str, sha256: str, document_id: int | None
 ) -> Known:
     """What there is, each row held until the transaction ends; one deleted meanwhile counts as gone."""
-
-    def held(document: Document | None) -> Document | None:
-        return None if document is None else repository.lock(session, document.id)
-
-    named = None if document_id is None else held(repository.get(session, user.id, document_id))
+    named, same_bytes, same_name = _held(
+        session,
+        None if document_id is None else repository.get(session, user.id, document_id),
+        repository.get_by_sha256(session, collection_id, sha256),
+        repository.get_by_name(session, collection_id, file_name),
+    )
     if document_id is not None and (named is None or named.collection_id != collection_id):
         raise DocumentNotFound(f"There is no document {document_id} in this collection.")
-    return Known(
-        named=named,
-        same_bytes=held(repository.get_by_sha256(session, collection_id, sha256)),
-        same_name=held(repository.get_by_name(session, collection_id, file_name)),
-    )
+    return Known(named=named, same_bytes=same_bytes, same_name=same_name)
+
+
+def _held(session: Session, *found: Document | None) -> list[Document | None]:
+    """Each of them held, in the order in which deletions hold them: neither then waits for the other."""
+    ids = sorted({document.id for document in found if document is not None})
+    rows = {document_id: repository.lock(session, document_id) for document_id in ids}
+    return [None if document is None else rows[document.id] for document in found]
 
 
 def _first_time(

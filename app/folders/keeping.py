@@ -21,7 +21,9 @@ from app.documents import repository as documents
 from app.documents.local import Tell, run_jobs, submit
 from app.documents.sweeping import sweep_services
 from app.documents.uploads import UploadOutcome
+from app.errors import UploadTooLarge
 from app.folders import repository
+from app.folders.refusals import Refusals
 from app.folders.repository import Watched
 from app.folders.scanning import FileState, Known, compare, renames, scan
 from app.services import Services
@@ -31,6 +33,8 @@ LONGEST_NAME = 1000  # width of `documents.file_name`
 FILES_A_ROUND = 32  # so that a round of many thousand files can be stopped
 SHOWN_UNREADABLE = 3
 BEGUN_NS = -1  # `modified_ns` of a file whose taking was begun: no file looks like that
+REFUSED_NS = -2  # of a file that could not be taken: it is tried again, by this process or the next
+NOT_TAKEN = frozenset({BEGUN_NS, REFUSED_NS})
 
 
 @dataclass(slots=True)
@@ -58,6 +62,7 @@ class FolderKeeper:
         self._tell = tell
         self._password = password  # of protected files
         self._before: dict[str, FileState] | None = None
+        self._refusals = Refusals()
         with services.sessions.begin() as session:
             self._user = local_account(session)
             collection_id = get_or_create(session, self._user, collection)
@@ -107,7 +112,7 @@ class FolderKeeper:
         done: Round,
     ) -> None:
         difference = compare(known, before, now)
-        moved = renames(known, difference, lambda path: self._digest(path) or "")
+        moved = renames(known, difference, self._digest_if_readable)
         for path, old in moved.items():
             self._rename(old, path, now[path])
             done.renamed.append(path)
@@ -115,27 +120,43 @@ class FolderKeeper:
             if path not in moved.values():
                 self._forget(path)
                 done.removed.append(path)
-        waiting = [path for path in (*difference.changed, *difference.added) if path not in moved]
+        waiting = [
+            path
+            for path in (*difference.changed, *difference.added)
+            if path not in moved and not self._refusals.holds(path, now[path])
+        ]
         done.more = len(waiting) > FILES_A_ROUND
         for path in waiting[:FILES_A_ROUND]:
             self._take(path, now[path], done)
 
     def _digest(self, path: str) -> str | None:
-        """SHA-256 of the file; None when it has gone or cannot be read now: the next round sees it again."""
+        """SHA-256 of the file; None when it has gone meanwhile. Raises OSError when it cannot be read."""
         try:
             with (self._root / path).open("rb") as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+
+    def _digest_if_readable(self, path: str) -> str:
+        """Empty where the file cannot be read: that is told when it is to be taken."""
+        try:
+            return self._digest(path) or ""
+        except OSError:
+            return ""
 
     def _take(self, path: str, state: FileState, done: Round) -> None:
         """A new file becomes a document, a changed one a new version of its document."""
-        digest = self._digest(path)
+        try:
+            digest = self._digest(path)
+        except OSError as error:
+            why = f"The file cannot be read: {error.strerror}. It is tried again every minute."
+            self._refuse(path, state, why, done)
+            return
         if digest is None:
             return
         with self._services.sessions.begin() as session:
             row = repository.get(session, self._watched, path)
-            if row is not None and row.modified_ns != BEGUN_NS and row.sha256 == digest:
+            if row is not None and row.modified_ns not in NOT_TAKEN and row.sha256 == digest:
                 row.size_bytes, row.modified_ns = state.size_bytes, state.modified_ns
                 return  # only its time is new; a document that a person deleted stays deleted
             is_new = row is None
@@ -151,10 +172,16 @@ class FolderKeeper:
         )
         self._finish(path, state, outcome)
         if outcome.error is not None:
-            self._tell(f"{path}: {outcome.error.cause} {outcome.error.next_step}")
-            done.refused.append(path)
+            why = f"{outcome.error.cause} {outcome.error.next_step}"
+            self._refuse(path, state, why, done, lasting=isinstance(outcome.error, UploadTooLarge))
         else:
+            self._refusals.forget(path)
             (done.added if is_new else done.changed).append(path)
+
+    def _refuse(self, path: str, state: FileState, why: str, done: Round, *, lasting: bool = False) -> None:
+        if self._refusals.note(path, state, why, lasting=lasting):
+            self._tell(f"{path}: {why}")
+            done.refused.append(path)
 
     def _begin(self, session: Session, row: FolderFile | None, path: str, digest: str) -> int | None:
         """Notes that this file is about to be taken, and whose document that makes.
@@ -177,7 +204,8 @@ class FolderKeeper:
                 owns=True,
             )
             session.add(row)
-        if replaces is None and row.sha256 != digest:  # else an earlier try has decided it
+        is_decided = row.modified_ns == BEGUN_NS and row.sha256 == digest  # by a try that a crash cut off
+        if replaces is None and not is_decided:
             there = documents.get_by_sha256(session, self._watched.collection_id, digest)
             row.owns = there is None or repository.count_of_document(session, there.id) > 0
         row.sha256, row.modified_ns = digest, BEGUN_NS
@@ -210,7 +238,8 @@ class FolderKeeper:
         with self._services.sessions.begin() as session:
             row = repository.get(session, self._watched, path)
             if row is not None:
-                row.size_bytes, row.modified_ns = state.size_bytes, state.modified_ns
+                row.size_bytes = state.size_bytes
+                row.modified_ns = state.modified_ns if outcome.error is None else REFUSED_NS
                 row.document_id = outcome.document_id or row.document_id
 
     def _rename(self, old: str, path: str, state: FileState) -> None:
@@ -219,7 +248,9 @@ class FolderKeeper:
             row = repository.get(session, self._watched, old)
             if row is None:
                 return
-            row.path, row.size_bytes, row.modified_ns = path, state.size_bytes, state.modified_ns
+            row.path = path
+            if row.modified_ns not in NOT_TAKEN:
+                row.size_bytes, row.modified_ns = state.size_bytes, state.modified_ns
             document = self._document(session, row)
             if document is not None and row.owns:
                 self._name(session, document, old, path)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from app.documents.repository import UNREAD
 from app.tables import Document, FolderFile
 
 
@@ -46,7 +47,7 @@ def pending_documents(session: Session, watched: Watched) -> list[int]:
     statement = (
         watched.rows()
         .join(Document, Document.id == FolderFile.document_id)
-        .where(Document.deleted_at.is_(None), Document.status.not_in(["ready", "failed"]))
+        .where(*UNREAD)
         .with_only_columns(Document.id)
         .distinct()
     )

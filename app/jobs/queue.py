@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.collections import repository as collections
 from app.documents import repository as documents
 from app.documents import storing
 from app.jobs import repository
@@ -98,6 +99,7 @@ class JobQueue:
     def complete(self, job: LeasedJob, ingested: IngestedDocument, encoder_id: str) -> None:
         """Stores the result and ends the job in one transaction; raises LeaseLost and then stores nothing."""
         with self._sessions.begin() as session:
+            _hold_collection(session, job)
             document = _locked(session, job)
             _require(repository.set_done(session, job.job_id, self._worker_id), job)
             storing.store(session, document, ingested, encoder_id)
@@ -165,6 +167,12 @@ def _bury(session: Session, document: Document, job_id: int, holder: str, failur
     if held:
         document.status, document.error = "failed", failure.as_error()
     return held
+
+
+def _hold_collection(session: Session, job: LeasedJob) -> None:
+    """Before the document, as its deletion does: passages that are stored refer to both."""
+    if not collections.hold(session, job.owner_id, job.collection_id):
+        raise LeaseLost(f"collection {job.collection_id} was deleted")
 
 
 def _locked(session: Session, job: LeasedJob) -> Document:

@@ -1,7 +1,8 @@
 """SQL of the job queue. Times are the database client's UTC clock, passed in.
 
 Whoever changes a job and its document locks the document first, except `take_next`, which skips rows that
-somebody else holds. That order is what keeps PostgreSQL free of deadlocks; SQLite has one writer anyway.
+somebody else holds; whoever stores passages holds their collection before that, and the index log last. That
+order is what keeps PostgreSQL free of deadlocks; SQLite has one writer anyway.
 """
 
 from __future__ import annotations

@@ -55,21 +55,27 @@ def crawl(
 ) -> Iterator[Visited]:
     """The pages of the site in the order of their distance; every address is asked once.
 
-    Pages that redirect to one that was read are left out. Stops without a word at `pages`; at `seconds` the
-    last entry is the address that was next, with UrlTimeout.
+    The site is the one where the first page is found: `example.org` may redirect to `www.example.org`. Pages
+    that redirect away from it, or to one that was read, are left out. Stops without a word at `pages`; at
+    `seconds` the last entry is the address that was next, with UrlTimeout.
     """
     deadline_s = time.monotonic() + limits.seconds
     waiting, seen, read = deque([(start, 0)]), {start}, 0
+    home = start.site
     while waiting and read < limits.pages:
         url, depth = waiting.popleft()
+        if depth:
+            pause(max(PAUSE_S, visitor.robots(url).delay_s))
         if time.monotonic() >= deadline_s:
             slow = UrlTimeout(f"Reading the site took longer than {limits.seconds:g} s.")
             yield Visited(url, error=slow, waiting=len(waiting))
             return
         begin(url)
         page, error = _visit(visitor, url)
+        if page is not None and not depth:
+            home = page.url.site
         if page is not None and page.url != url:
-            if page.url in seen or (depth and page.url.site != start.site):
+            if page.url in seen or page.url.site != home:
                 continue
             seen.add(page.url)
         read += 1
@@ -78,8 +84,6 @@ def crawl(
             seen.update(new)
             waiting.extend((link, depth + 1) for link in new)
         yield Visited(url, page, error, len(waiting))
-        if waiting and read < limits.pages:
-            pause(max(PAUSE_S, visitor.robots(start).delay_s))
 
 
 def _visit(visitor: Visitor, url: Url) -> tuple[Page | None, AppError | None]:

@@ -192,6 +192,8 @@ def _read(
         raise UrlTooLarge(f"{url} has more than {max_bytes:,} bytes.")
     if time.monotonic() >= deadline_s:  # what was cut looks complete where no length was declared
         raise TimeoutError
+    if total <= max_bytes and response.length:  # the site broke off: less came than it declared
+        raise ConnectionAbortedError(f"it broke off {response.length:,} bytes before the end")
     return b"".join(blocks)[:max_bytes]
 
 

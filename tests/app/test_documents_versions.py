@@ -12,6 +12,7 @@ from app.accounts.types import Account
 from app.db import Sessions
 from app.documents import removal, repository, versions
 from app.documents.blobs import BlobStore
+from app.documents.identity import OnExisting
 from app.documents.index_sync import load_chunks
 from app.documents.sweeping import Swept, sweep
 from app.errors import DocumentNotFound
@@ -122,6 +123,21 @@ def test_a_version_may_have_the_bytes_of_another_document_and_be_given_up_again(
         assert versions.go_back(session, session.get_one(Document, first))
     row = document(sessions, first)
     assert (row.version, row.status, row.file_name) == (1, "ready", "a.txt")
+
+
+@pytest.mark.parametrize("on_existing", ["skip", "replace"])
+def test_bytes_that_a_waiting_version_is_about_to_replace_become_a_document_of_their_own(
+    sessions: Sessions, blobs: BlobStore, user: Account, queue: JobQueue, on_existing: OnExisting
+) -> None:
+    first = upload(sessions, blobs, user, b"one").document_id
+    read(queue, "28 days")
+    upload(sessions, blobs, user, b"two", on_existing="replace")
+    copy = upload(sessions, blobs, user, b"one", file_name="b.txt", on_existing=on_existing)
+    assert copy.status == "queued"
+    assert copy.document_id != first
+    read(queue, "30 days")
+    read(queue, "28 days")
+    assert answering(sessions, user) == [("28 days", 1, "b.txt"), ("30 days", 2, "a.txt")]
 
 
 def test_a_new_version_that_fails_leaves_the_old_one_answering(

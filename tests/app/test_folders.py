@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from app.accounts.service import local_account
 from app.collections.service import get_or_create
@@ -22,7 +22,7 @@ from app.folders.keeping import FolderKeeper, Round
 from app.folders.scanning import FileState, Known, compare, renames, scan
 from app.folders.watching import watch_folder
 from app.services import Services
-from app.tables import Document, FolderFile
+from app.tables import ChunkRow, Document, FolderFile
 
 COLLECTION = "Papers"
 
@@ -68,6 +68,11 @@ def rewrite(path: Path, text: str) -> None:
     os.utime(path, ns=(later, later))
 
 
+def text_of(document_id: int) -> Select[str]:
+    """Passages that a question may find."""
+    return select(ChunkRow.text).where(ChunkRow.document_id == document_id)
+
+
 def delete_by_hand(services: Services, document_id: int) -> None:
     with services.sessions.begin() as session:
         removal.delete_document(session, local_account(session), document_id)
@@ -79,6 +84,24 @@ def test_files_are_read_and_answer(services: Services, folder: Path) -> None:
     assert {name: row.status for name, row in documents(services).items()} == {
         "leave.txt": "ready",
         "sub/pay.txt": "ready",
+    }
+
+
+def test_a_copy_of_bytes_that_are_replaced_in_the_same_round_is_read(
+    services: Services, folder: Path
+) -> None:
+    watching = keeper(services, folder)
+    settle(watching)
+    shutil.copy(folder / "leave.txt", folder / "last-year.txt")
+    rewrite(folder / "leave.txt", "Everyone has 30 days of leave.")
+    settle(watching)
+    found = documents(services)
+    with services.sessions() as session:
+        texts = {name: session.scalars(text_of(row.id)).all() for name, row in found.items()}
+    assert texts == {
+        "last-year.txt": ["Everyone has 28 days of leave."],
+        "leave.txt": ["Everyone has 30 days of leave."],
+        "sub/pay.txt": ["Pay day is the 25th."],
     }
 
 

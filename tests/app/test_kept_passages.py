@@ -12,6 +12,7 @@ from app.doctor import check, fix
 from app.documents import index_follower, kept_passages, removal
 from app.documents.index_follower import IndexFollower
 from app.documents.local import ingest_paths
+from app.documents.sweeping import Swept, pending
 from app.errors import Overloaded
 from app.services import Services, passage_folder
 
@@ -78,6 +79,22 @@ def test_a_deletion_takes_them_and_those_that_a_question_wrote_meanwhile(
     keep_a_passage(services)
     IndexFollower(services)._round()  # the next start knows that this one is of a later time
     assert len(kept_passages.kept_files(folder)) == 1
+
+
+def test_a_deletion_that_a_question_has_taken_in_first_is_followed(
+    services: Services, document_id: int
+) -> None:
+    """A question brings the index up to date by itself, before the follower's next round."""
+    folder = keep_a_passage(services)
+    follower = IndexFollower(services)
+    follower._round()
+    delete(services, document_id)
+    with services.sessions() as session:
+        index_follower.catch_up(session, services.index, encoder_id=services.models.ingest.encoder_id)
+    follower._round()
+    assert kept_passages.kept_files(folder) == []
+    with services.sessions() as session:
+        assert pending(session, services.settings.keep_versions) == Swept()
 
 
 def test_after_a_crash_the_next_start_takes_them(services: Services, document_id: int) -> None:

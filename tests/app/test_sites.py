@@ -26,7 +26,7 @@ from app.sites.fetching import Fetcher, FetchLimits
 from app.sites.local import ingest_site
 from app.sites.urls import parse_url
 from app.sites.visiting import Visitor
-from tests.app.web_site import LIMITS, WebSite, read_to_end, reader, refusal, visit
+from tests.app.web_site import LIMITS, WebSite, read_to_end, reader, refusal, serving, visit
 from tests.conftest import client_of
 
 
@@ -291,6 +291,14 @@ class TestFetching:
         with pytest.raises(UrlUnreachable, match="nowhere"):
             reader(resolve=lambda host, port: []).get(parse_url("http://nobody.example/"))
 
+    @pytest.mark.parametrize("path", ["/", "/robots.txt"])
+    def test_what_breaks_off_before_its_end_is_refused(self, site: WebSite, path: str) -> None:
+        site.html("/", "whole")
+        site.send(path, b"User-agent: *\n", "text/plain", Content_Length="100")
+        error = refusal(site, "/")
+        assert error.code == "url_unreachable"
+        assert "broke off 86 bytes before the end" in error.cause
+
     def test_a_site_that_does_not_speak_http(self, site: WebSite) -> None:
         site.pages["/robots.txt"] = lambda request: request.wfile.write(b"\0\1\2 garbage\r\n\r\n") and None
         assert refusal(site, "/").code == "url_unreachable"
@@ -349,6 +357,30 @@ class TestCrawling:
         pauses: list[float] = []
         list(crawl(Visitor(reader()), parse_url(site.address), CrawlLimits(1, 9), pause=pauses.append))
         assert pauses == [3.0]
+
+    def test_it_waits_before_addresses_that_lead_to_one_page(self, site: WebSite) -> None:
+        site.html("/", "".join(f'<a href="/{number}">private</a>' for number in range(5)))
+        site.html("/login", "log in")
+        for number in range(5):
+            site.redirect(f"/{number}", "/login")
+        pauses: list[float] = []
+        found = crawl(Visitor(reader()), parse_url(site.address), CrawlLimits(1, 9), pause=pauses.append)
+        assert len(list(found)) == 2
+        assert pauses == [crawling.PAUSE_S] * 5
+
+    def test_a_site_is_where_its_first_page_is_found(self, site: WebSite) -> None:
+        with serving() as home:
+            site.redirect("/", f"{home.address}/")
+            home.html("/", '<a href="/about">about</a><a href="/old">old</a>')
+            home.redirect("/about", "/about/")
+            home.html("/about/", "about")
+            home.redirect("/old", f"{site.address}/old")
+            site.html("/old", "elsewhere")
+            found = self.crawled(site)
+        assert list(found) == ["/", f"{home.address}/about"]
+        page = found[f"{home.address}/about"].page
+        assert page is not None
+        assert str(page.url) == f"{home.address}/about/"
 
 
 @pytest.fixture
