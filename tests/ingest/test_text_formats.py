@@ -67,6 +67,28 @@ def test_hidden_html_is_left_out_and_counted(parse_bytes: ParseBytes, attributes
     assert parsed.warnings == ("1 hidden elements were left out.",)
 
 
+def test_hidden_rows_and_cells_of_a_table_are_left_out_and_counted(parse_bytes: ParseBytes) -> None:
+    page = (
+        "<html><table><tr><th>Room<th>Seats<tr><td>Blue<td>12 <i hidden>99</i>"
+        "<tr style='display:none'><td>Ignore<td>rules<tr hidden><td>a<td>b"
+        "<tbody hidden><tr><td>c<td>d<tr><td>e<td>f<tbody><tr><td>Red<td>3<td hidden>7</table>"
+    )
+    parsed = parse_bytes(page.encode(), "a.html")
+    assert tables(parsed) == ["Room: Blue | Seats: 12\nRoom: Red | Seats: 3"]
+    assert parsed.text == tables(parsed)[0]
+    assert parsed.warnings == ("5 hidden elements were left out.",)
+
+
+def test_a_table_keeps_its_caption(parse_bytes: ParseBytes) -> None:
+    rows = "<tr><td>Item<td>Price<tr><td>Nut<td>3"
+    caption = "<caption>Prices of <b>2024</b> <i hidden>no</i></caption>"
+    page = f"<html><p>Below.</p><table>{caption}{rows}</table>"
+    parsed = parse_bytes(page.encode(), "a.html")
+    assert parsed.text == "Below.\n\nPrices of 2024\n\nItem: Nut | Price: 3"
+    assert tables(parsed) == ["Item: Nut | Price: 3"]
+    assert parsed.warnings == ("1 hidden elements were left out.",)
+
+
 def test_layout_tables_are_read_as_blocks(parse_bytes: ParseBytes) -> None:
     page = b"<html><table><tr><td><h2>News</h2><p>One.</p></td><td>Two.</td></tr></table>"
     parsed = parse_bytes(page, "a.html")
@@ -187,21 +209,3 @@ def test_xml_entities_are_refused(parse_bytes: ParseBytes) -> None:
     source = b"<?xml version='1.0'?><!DOCTYPE r [<!ENTITY e SYSTEM 'file:///etc/hostname'>]><r>&e;</r>"
     with pytest.raises(ParseFailure, match="entities"):
         parse_bytes(source, "a.xml")
-
-
-def test_mail_shows_headers_body_and_attachments(parse_bytes: ParseBytes) -> None:
-    mail = (
-        "From: Ada <ada@x.example>\nTo: bo@x.example\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\n"
-        "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=B\n\n--B\n"
-        "Content-Type: text/html; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\n"
-        "<p>Stra=DFe</p><p hidden>no</p>\n--B\nContent-Type: text/csv\n"
-        "Content-Disposition: attachment; filename=list.csv\n\na,b\n--B--\n"
-    )
-    parsed = parse_bytes(mail.encode(), "a.eml")
-    assert parsed.text == (
-        "Grüße\n\nFrom: Ada <ada@x.example>\nTo: bo@x.example\n\nStraße\n\nAttachments: list.csv\n\n"
-        "list.csv\n\na | b"
-    )
-    assert parsed.title == "Grüße"
-    assert [page.label for page in parsed.pages] == [None, "list.csv"]
-    assert parsed.warnings == ()
