@@ -198,6 +198,13 @@ def test_xml_elements_become_paragraphs(parse_bytes: ParseBytes) -> None:
     assert parse_bytes(feed.encode(), "a.xml").text == "One\n\nTwo x"
 
 
+def test_text_in_angle_brackets_stays_where_it_is_no_html(parse_bytes: ParseBytes) -> None:
+    markup = "&lt;BR/&gt;&lt;a href='x'&gt;here&lt;/a&gt;"
+    escaped = f"A List&lt;String&gt; of Box&lt;Table&gt; by &lt;ada@x.example&gt;{markup}"
+    feed = f"<?xml version='1.0'?><d>{escaped}</d>"
+    assert parse_bytes(feed.encode(), "a.xml").text == "A List<String> of Box<Table> by <ada@x.example> here"
+
+
 @pytest.mark.parametrize("tail", ["<a>", "<!ENTITY"])
 def test_broken_xml_is_damage(parse_bytes: ParseBytes, tail: str) -> None:
     with pytest.raises(ParseFailure) as caught:
