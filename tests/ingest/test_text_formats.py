@@ -1,6 +1,8 @@
-"""HTML, Markdown, CSV, JSON, XML and mail to clean text with structure."""
+"""HTML, Markdown, CSV, JSON and XML to clean text with structure."""
 
 from __future__ import annotations
+
+import csv
 
 import pytest
 
@@ -162,6 +164,15 @@ def test_csv_rows_carry_their_header(parse_bytes: ParseBytes) -> None:
     parsed = parse_bytes('\ufeffName;Note\nÅsa;"one\nline; quoted"\nBo;\n'.encode(), "a.csv")
     assert parsed.text == "Name: Åsa | Note: one line; quoted\nName: Bo"
     assert parsed.table_spans == ((0, len(parsed.text)),)
+
+
+@pytest.mark.parametrize("words", [30_000, 150_000])
+def test_a_long_line_does_not_damage_a_csv(parse_bytes: ParseBytes, words: int) -> None:
+    """Longer than a field may be, at first or ever, where it is parted by the wrong sign."""
+    csv.field_size_limit(131_072)  # as in a process that has read none
+    long = "words " * words
+    parsed = parse_bytes(f"Name;One;Two\nBo;{long};{long}\n".encode(), "a.csv")
+    assert parsed.text == f"Name: Bo | One: {long.strip()} | Two: {long.strip()}"
 
 
 @pytest.mark.parametrize(
