@@ -21,6 +21,7 @@ from app.sites.running import RunningReads
 from ingest.types import TokenSpans
 from retrieval.index_store import IndexStore
 from retrieval.types import Encode, ScorePairs, SearchConfig
+from retrieval.workspace import Workspace, exclusive
 
 log = logging.getLogger(__name__)
 
@@ -211,6 +212,7 @@ class Services:
     blobs: BlobStore
     models: Models
     index: IndexStore
+    pictures: Workspace  # where pages are drawn: what a killed process leaves is swept by the next
     alone: bool = False  # a command's own process, which may be ended to get rid of a stage that hangs
     running: RunningAnswers = field(default_factory=RunningAnswers)
     inspections: Inspections = field(default_factory=Inspections)
@@ -223,6 +225,7 @@ class Services:
         self.site_reads.stop_all()
         self.models.close()
         self.index.close()
+        self.pictures.close()
         self.engine.dispose()
 
 
@@ -241,7 +244,14 @@ def assemble_services(settings: Settings, models: Models) -> Services:
         blobs=BlobStore(settings.data_dir / "blobs"),
         models=models,
         index=open_index(settings, models.ingest),
+        pictures=_open_workspace(settings.data_dir / "pictures"),
     )
+
+
+def _open_workspace(folder: Path) -> Workspace:
+    folder.mkdir(exist_ok=True)
+    with exclusive(folder):
+        return Workspace(folder)
 
 
 def index_folder(settings: Settings) -> Path:

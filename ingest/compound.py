@@ -13,6 +13,9 @@ from typing import Final
 Storage = Mapping[str, "bytes | Storage"]
 """A name to a stream's bytes, or to a storage inside."""
 
+UNREADABLE: Final = (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
+"""What `olefile` raises over a damaged container."""
+
 MAX_BYTES: Final = 109 * 1024 * 4096  # what the sectors of the table that the header can name describe
 _MAGIC: Final = bytes.fromhex("d0cf11e0a1b11ae1")
 _SECTOR: Final = 4096

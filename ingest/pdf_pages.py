@@ -28,12 +28,14 @@ def render_page(
     *,
     scale: float,
     boxes: Sequence[LineBox],
+    place: Path,
     limits: ParseLimits = _RENDER_LIMITS,
     password: str | None = None,
 ) -> bytes:
     """Page `page_number` (1-based) of the PDF at `path` as PNG bytes, `scale` pixels a point.
 
-    Drawn in a child process, because drawing runs more native code on the file than reading does.
+    Drawn in a child process, because drawing runs more native code on the file than reading does; the picture
+    stands in the folder `place` until it is returned.
     Raises IngestError with the stage "parse".
     """
     task = {
@@ -44,7 +46,7 @@ def render_page(
         "boxes": [list(map(float, box)) for box in boxes],
     }
     try:
-        with run_in_child(task, limits, no_progress, password) as folder:
+        with run_in_child(task, limits, no_progress, password, place=place.absolute()) as folder:
             return (folder / "page.png").read_bytes()
     except ParseFailure as failure:
         raise ingest_error(failure, "parse", path.name) from failure

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import olefile
+
+from ingest.compound import UNREADABLE
 from ingest.containers import open_container
 from ingest.decode import Decoded, decode
 from ingest.failures import ParseFailure
@@ -64,7 +69,7 @@ _BINARIES: Final = {  # recognised only to name them in the error
     b"\x00\x00\x00\x20ftyp": "a video",
     b"SQLite format 3": "a database",
 }
-_OLE_STREAMS: Final = (  # directory names of the compound file, tried in order
+_OLE_STREAMS: Final = (  # names at the top of the compound file, tried in order
     ("EncryptedPackage", None),
     ("WordDocument", "doc"),
     ("PowerPoint Document", "ppt"),
@@ -72,6 +77,7 @@ _OLE_STREAMS: Final = (  # directory names of the compound file, tried in order
     ("Book", "xls"),
     ("__properties_version1.0", "msg"),
 )
+_OFFICE_TYPES: Final = "[Content_Types].xml"  # in every package; archives may have such folders, too
 _OFFICE_FOLDERS: Final = {"word/": "docx", "ppt/": "pptx", "xl/": "xlsx"}
 _TEXT_SUFFIXES: Final = {
     **dict.fromkeys((".html", ".htm", ".xhtml", ".mhtml"), "html"),
@@ -148,9 +154,10 @@ def _zip_family(path: Path, limits: ParseLimits) -> str:
     for family in ("epub", "odt", "odp", "ods"):
         if declared.startswith(MEDIA_TYPES[family]):
             return family
-    for folder, family in _OFFICE_FOLDERS.items():
-        if any(name.startswith(folder) for name in names):
-            return family
+    if _OFFICE_TYPES in names:
+        for folder, family in _OFFICE_FOLDERS.items():
+            if any(name.startswith(folder) for name in names):
+                return family
     if "META-INF/container.xml" in names:
         return "epub"
     return "zip"
@@ -164,13 +171,26 @@ def _declared_media_type(path: Path, names: set[str]) -> str:
 
 
 def _ole_family(path: Path) -> str:
-    data = path.read_bytes()
+    streams = _ole_streams(path.read_bytes())
     for stream, family in _OLE_STREAMS:
-        if stream.encode("utf-16-le") in data:
+        if stream in streams:
             if family is None:
                 raise ParseFailure("file_encrypted", "The file is protected with a password.")
             return family
     raise ParseFailure("file_unknown_type", "The file is an old Office container of an unknown kind.")
+
+
+def _ole_streams(data: bytes) -> set[str]:
+    """Which of the known streams stand at the top of the container; a file inside it has its own below.
+
+    Where its directory is damaged they are looked for in all its bytes: the parser then says what is wrong.
+    """
+    with suppress(*UNREADABLE):
+        container = olefile.OleFileIO(io.BytesIO(data))
+        found = {stream for stream, _ in _OLE_STREAMS if container.exists(stream)}
+        if found or not container.parsing_issues:
+            return found
+    return {stream for stream, _ in _OLE_STREAMS if stream.encode("utf-16-le") in data}
 
 
 def _text_family(text: str, suffix: str) -> str:

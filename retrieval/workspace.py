@@ -61,10 +61,17 @@ def remove_unused(parent: Path) -> None:
 
 
 def _remove_tree(folder: Path) -> None:
-    """Tantivy's file watcher may write a lock file while its folder is being removed: try again then."""
+    """Try again where another is at work in the folder.
+
+    Tantivy's file watcher may write a lock file while it is being removed, and a process that starts may
+    take it for abandoned once its lock file is gone, and remove it as well.
+    """
     for _ in range(REMOVE_TRIES - 1):
         try:
             shutil.rmtree(folder)
+        except FileNotFoundError:
+            if not folder.exists():
+                return
         except OSError as error:
             if error.errno != errno.ENOTEMPTY:
                 raise
@@ -77,7 +84,7 @@ def _remove_tree(folder: Path) -> None:
 def _remove_if_abandoned(folder: Path) -> None:
     descriptor = _try_lock(folder)
     if descriptor is not None:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # its owner may be removing it, too
         os.close(descriptor)
 
 

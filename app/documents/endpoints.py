@@ -204,5 +204,5 @@ def read_page_image(
     """A picture of a PDF page; the part of the span start..end on it is marked."""
     version = service.get_version(session, user, document_id, query.version)
     page = service.get_page(session, version, number)
-    png = page_images.draw(version, page, services.blobs.path(version.sha256), query)
+    png = page_images.draw(version, page, services.blobs.path(version.sha256), query, services.pictures.path)
     return Response(png, media_type="image/png", headers=NOT_KEPT)

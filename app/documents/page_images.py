@@ -22,8 +22,10 @@ AT_ONCE = 2  # every picture is drawn in a process of its own
 _rendering = threading.BoundedSemaphore(AT_ONCE)
 
 
-def draw(version: DocumentVersion, page: DocumentPage, file: Path, query: PageImageQuery) -> bytes:
-    """PNG of the page with the part of the span that lies on it marked, line by line.
+def draw(
+    version: DocumentVersion, page: DocumentPage, file: Path, query: PageImageQuery, place: Path
+) -> bytes:
+    """PNG of the page with the part of the span that lies on it marked, line by line; drawn in `place`.
 
     A span that cannot be located marks nothing: a wrong mark is worse than none. Raises
     PageImageUnavailable for anything but a PDF whose bytes are there and can be drawn.
@@ -37,7 +39,9 @@ def draw(version: DocumentVersion, page: DocumentPage, file: Path, query: PageIm
     boxes = _boxes(page, query)
     try:
         with _rendering:
-            return render_page(file, page.number, scale=query.scale, boxes=boxes, password=version.password)
+            return render_page(
+                file, page.number, scale=query.scale, boxes=boxes, place=place, password=version.password
+            )
     except IngestError as error:
         raise PageImageUnavailable(f"The page could not be drawn: {error.cause}") from error
 

@@ -23,8 +23,8 @@ def parse_delimited(source: Source) -> ParsedDocument:
     Raises ParseFailure `file_damaged` when a quoted field never ends.
     """
     text = source.text.replace("\x00", "")
-    delimiter = "\t" if source.family == "tsv" else find_delimiter(text)
     csv.field_size_limit(_MAX_FIELD_CHARS)
+    delimiter = "\t" if source.family == "tsv" else find_delimiter(text)
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
@@ -42,7 +42,10 @@ def find_delimiter(text: str) -> str:
     lines = [line for line in text.splitlines()[:_SAMPLE_LINES] if line.strip()]
 
     def evenness(delimiter: str) -> tuple[float, int]:
-        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter)]
+        try:
+            widths = [len(row) for row in csv.reader(lines, delimiter=delimiter)]
+        except csv.Error:  # without its delimiter a long line is one field, longer than a field may be
+            return 0.0, 0
         usual = max(set(widths), key=widths.count, default=1)
         return (widths.count(usual) / len(widths), usual) if usual > 1 else (0.0, 0)
 

@@ -23,7 +23,7 @@ _SKIPPED: Final = frozenset({
     "script", "style", "template", "noscript", "head", "svg", "math", "canvas", "iframe", "object",
     "select", "button", "nav", "dialog",
 })
-_BLOCKS: Final = frozenset({
+BLOCKS: Final = frozenset({
     "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "div", "dl",
     "dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "html", "legend", "li",
     "main", "menu", "ol", "option", "p", "pre", "section", "summary", "table", "tbody", "td", "tfoot",
@@ -35,6 +35,7 @@ _BESIDE_ROLES: Final = frozenset({"banner", "contentinfo", "complementary", "nav
 _MAIN: Final = "main, [role=main]"
 _ENOUGH_MAIN_CHARS: Final = 200  # below, the mark is likely not where the words are
 _MAX_CELL_CHARS: Final = 1_000  # more is an article that a table sets beside a menu
+_CELLS: Final = frozenset({"td", "th"})
 _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 _HIDING_STYLE = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?![.\d])|font-size\s*:\s*0(?![.\d])", re.I
@@ -46,22 +47,26 @@ def parse_html(source: Source) -> ParsedDocument:
     """The visible text of a page with its headings and tables."""
     builder = DocumentBuilder(source.limits.text_chars)
     tree = LexborHTMLParser(source.text)
-    walk = add_html(tree, builder)
-    warnings = list(source.decoding_warnings)
+    left_out = add_html(tree, builder)
+    title = tree.css_first("title")
+    return builder.build(
+        source.media_type,
+        title=title.text() if title else None,
+        warnings=(*source.decoding_warnings, *left_out),
+    )
+
+
+def add_html(tree: LexborHTMLParser, builder: DocumentBuilder) -> list[str]:
+    """Add a page's visible blocks to `builder`; returns warnings that say what was left out."""
+    walk = _Walk(builder, marks_main=_marks_main(tree))
+    if tree.root is not None:
+        walk.run(tree.root)
+    warnings = []
     if walk.hidden:
         warnings.append(f"{walk.hidden} hidden elements were left out.")
     if walk.beside:
         warnings.append(f"{walk.beside} headers, footers and asides beside the main content were left out.")
-    title = tree.css_first("title")
-    return builder.build(source.media_type, title=title.text() if title else None, warnings=warnings)
-
-
-def add_html(tree: LexborHTMLParser, builder: DocumentBuilder) -> _Walk:
-    """Add a page's visible blocks to `builder`; the result counts what was left out."""
-    walk = _Walk(builder, marks_main=_marks_main(tree))
-    if tree.root is not None:
-        walk.run(tree.root)
-    return walk
+    return warnings
 
 
 class _Walk:
@@ -101,10 +106,12 @@ class _Walk:
         if self._marks_main and not self._inside_main and _is_beside(node):
             self.beside += 1
             return False
-        if tag in _BLOCKS:
+        if tag in BLOCKS:
             self._flush()
-        if tag == "table" and (rows := _data_rows(node)) is not None:
-            self._builder.table(table_lines(rows))
+        if tag == "table" and (table := _data_table(node)) is not None:
+            self._builder.paragraph(table.caption)
+            self._builder.table(table_lines(table.rows))
+            self.hidden += table.hidden
             return False
         self._open(node, tag)
         return True
@@ -126,7 +133,7 @@ class _Walk:
         if tag in _HEADINGS:
             self._builder.heading(_HEADINGS[tag], "".join(self._inline))
             self._inline.clear()
-        elif tag in _BLOCKS:
+        elif tag in BLOCKS:
             self._flush()
         if tag == "pre":
             self._preformatted -= 1
@@ -173,26 +180,54 @@ def _is_hidden(node: LexborNode) -> bool:
     return "hidden" in attributes or bool(_HIDING_STYLE.search(attributes.get("style") or ""))
 
 
-def _data_rows(table: LexborNode) -> list[list[str]] | None:
-    """The cells of a table that holds data; None for one that lays out other blocks."""
-    if len(table.css("table")) > 1 or table.css_first("h1, h2, h3, h4, h5, h6, pre") is not None:
+def _data_table(node: LexborNode) -> _Table | None:
+    """What a table of data shows; None for one that lays out other blocks."""
+    if len(node.css("table")) > 1 or node.css_first("h1, h2, h3, h4, h5, h6, pre") is not None:
         return None  # `css` finds the table itself, too
-    rows = [[_cell_text(cell) for cell in row.css("td, th")] for row in table.css("tr")]
-    holds_text = any(len(cell) > _MAX_CELL_CHARS for row in rows for cell in row)
-    return rows if max(map(len, rows), default=0) > 1 and not holds_text else None
+    table = _Table(node)
+    holds_text = any(len(cell) > _MAX_CELL_CHARS for row in table.rows for cell in row)
+    return table if max(map(len, table.rows), default=0) > 1 and not holds_text else None
 
 
-def _cell_text(cell: LexborNode) -> str:
-    """A cell's visible text on one line."""
-    parts: list[str] = []
-    stack = [cell]
-    while stack:
-        node = stack.pop()
+class _Table:
+    """The visible cells of a table that has no other inside, row by row."""
+
+    def __init__(self, table: LexborNode) -> None:
+        self.caption = ""
+        self.rows: list[list[str]] = []
+        self.hidden = 0  # elements that a reader does not see
+        stack = [table]
+        while stack:
+            node = stack.pop()
+            if not self._is_seen(node):
+                continue
+            if node.tag == "caption":
+                self.caption = self._text(node)
+            elif node.tag in _CELLS:  # a parser of HTML puts every cell into a row
+                self.rows[-1].append(self._text(node))
+            else:
+                if node.tag == "tr":
+                    self.rows.append([])
+                stack.extend(reversed(_children(node)))
+
+    def _text(self, top: LexborNode) -> str:
+        """The visible text below `top` on one line."""
+        parts: list[str] = []
+        stack = list(reversed(_children(top)))
+        while stack:
+            node = stack.pop()
+            if node.tag == "-text":
+                parts.append(node.text_content or "")
+            elif self._is_seen(node):
+                if node.tag in BLOCKS or node.tag == "br":
+                    parts.append(" ")
+                stack.extend(reversed(_children(node)))
+        return _SPACE.sub(" ", "".join(parts)).strip()
+
+    def _is_seen(self, node: LexborNode) -> bool:
         tag = node.tag or ""
-        if tag == "-text":
-            parts.append(node.text_content or "")
-        elif tag not in _SKIPPED and not tag.startswith("-") and not _is_hidden(node):
-            if tag in _BLOCKS or tag == "br":
-                parts.append(" ")
-            stack.extend(reversed(_children(node)))
-    return _SPACE.sub(" ", "".join(parts)).strip()
+        if tag in _SKIPPED or tag.startswith("-"):
+            return False
+        hidden = _is_hidden(node)
+        self.hidden += hidden
+        return not hidden

@@ -1,6 +1,7 @@
 """Mail through the standard library: the header lines a reader sees, the body, then the attachments.
 
-Read here and not by the office library, which lost the body of a signed message.
+Read here and not by the office library, which lost the body of a signed message. The parts are walked here
+and not by `get_body` and `iter_attachments`, which leave out what follows the first text of its kind.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import email.message
 import email.policy
 from email.message import EmailMessage, MIMEPart
 from functools import partial
+from itertools import chain
 from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser
@@ -23,6 +25,7 @@ from ingest.source import Source
 from ingest.types import ParsedDocument
 
 _SHOWN_HEADERS: Final = ("From", "To", "Cc", "Date")
+_TEXTS: Final = frozenset({"text/plain", "text/html"})
 _SIGNATURES: Final = frozenset(
     {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"}
 )
@@ -37,17 +40,79 @@ def parse_mail(source: Source) -> ParsedDocument:
         builder.heading(1, subject)
     shown = [(name, _header(message, name)) for name in _SHOWN_HEADERS]
     builder.paragraph("\n".join(f"{name}: {value}" for name, value in shown if value))
-    body = message.get_body(("plain", "html"))
-    if body is not None:
-        _add_body(body, builder)
-    parts = [part for part in map(_part, message.iter_attachments()) if part is not None]
+    texts, attachments = _contents(message)
+    warnings = [warning for text in texts for warning in _add_text(text, builder)]
+    parts = [part for part in map(_part, attachments) if part is not None]
     if parts:
         builder.paragraph("Attachments: " + ", ".join(part.name for part in parts))
-    warnings = add_parts(source, parts, builder)
+    warnings += add_parts(source, parts, builder)
     return builder.build(source.media_type, paged=bool(parts), title=subject, warnings=warnings)
 
 
-def _part(attachment: EmailMessage | MIMEPart) -> Part | None:
+def _contents(part: MIMEPart, *, inside: bool = False) -> tuple[list[MIMEPart], list[MIMEPart]]:
+    """The texts of a message in reading order, and what is attached to it (RFC 2046, 5.1).
+
+    `inside` is for parts of the message.
+    """
+    if part.get_content_maintype() != "multipart" or not part.is_multipart():
+        return ([part], []) if _is_text(part) else ([], [part])
+    forms: list[list[MIMEPart]] = []
+    attachments: list[MIMEPart] = []
+    for child in _children(part, inside):
+        read, attached = _contents(child, inside=True)
+        forms.append(read)
+        attachments += attached
+    if part.get_content_subtype() == "alternative":
+        return _best(forms), attachments
+    return list(chain.from_iterable(forms)), attachments
+
+
+def _children(part: MIMEPart, inside: bool) -> list[MIMEPart]:
+    """The parts that say something of their own.
+
+    Pictures that a page shows in place (RFC 2387) are left out as those of any page are, but where that page
+    is the whole message they are named.
+    """
+    children = list(part.iter_parts())
+    kind = part.get_content_subtype()
+    if kind == "alternative":
+        return [child for child in children if not _is_other_form(child)] or children
+    if kind == "related" and inside:
+        return [child for child in children if not _is_shown_in_place(child)]
+    return children
+
+
+def _is_text(part: MIMEPart) -> bool:
+    """Whether it is read with the message. A multipart without parts has lost its boundary, not its words."""
+    if part.get_content_maintype() == "multipart":
+        return isinstance(part.get_payload(), str)
+    return part.get_content_type() in _TEXTS and not _is_file(part)
+
+
+def _is_file(part: MIMEPart) -> bool:
+    return part.is_attachment() or bool(part.get_filename())
+
+
+def _is_other_form(part: MIMEPart) -> bool:
+    """The same words for other programs, such as a calendar entry: neither read nor attached."""
+    return part.get_content_maintype() == "text" and not _is_text(part) and not _is_file(part)
+
+
+def _is_shown_in_place(part: MIMEPart) -> bool:
+    return part.get_content_maintype() == "image" and not part.is_attachment()
+
+
+def _best(forms: list[list[MIMEPart]]) -> list[MIMEPart]:
+    """The first with words in plain text, else the last with a text: senders put what they like best last."""
+    readable = [texts for texts in forms if texts]
+    return next(filter(_has_plain_words, readable), readable[-1] if readable else [])
+
+
+def _has_plain_words(texts: list[MIMEPart]) -> bool:
+    return any(text.get_content_type() == "text/plain" and _decoded(text).strip() for text in texts)
+
+
+def _part(attachment: MIMEPart) -> Part | None:
     """An attachment as a file; a forwarded message is a file, too. None for a signature: it says nothing."""
     if attachment.get_content_type() in _SIGNATURES:
         return None
@@ -61,20 +126,21 @@ def _part(attachment: EmailMessage | MIMEPart) -> Part | None:
     return Part(name, bytes)
 
 
-def _add_body(body: MIMEPart, builder: DocumentBuilder) -> None:
-    text = _body_text(body)
-    if body.get_content_type() == "text/html":
-        add_html(LexborHTMLParser(text), builder)
-    else:
-        builder.paragraph(text)
+def _add_text(part: MIMEPart, builder: DocumentBuilder) -> list[str]:
+    """Add a text of the message; returns warnings that say what was left out."""
+    text = _decoded(part)
+    if part.get_content_type() == "text/html":
+        return add_html(LexborHTMLParser(text), builder)
+    builder.paragraph(text)
+    return []
 
 
-def _body_text(body: MIMEPart) -> str:
-    """The decoded body. A wrong or missing charset in the header falls back to detection."""
-    data = body.get_payload(decode=True)
+def _decoded(part: MIMEPart) -> str:
+    """The text as written. A wrong or missing charset in the header falls back to detection."""
+    data = part.get_payload(decode=True)
     if not isinstance(data, bytes):
         return ""
-    declared = body.get_content_charset()
+    declared = part.get_content_charset()
     try:
         return data.decode(declared or "utf-8")
     except (UnicodeDecodeError, LookupError):

@@ -16,7 +16,7 @@ from typing import Any, Final
 import olefile
 
 from ingest.builder import DocumentBuilder
-from ingest.compound import Storage, compound_file
+from ingest.compound import UNREADABLE, Storage, compound_file
 from ingest.failures import ParseFailure
 from ingest.parsers.markdown import add_markdown
 from ingest.parsers.office import extract
@@ -36,7 +36,7 @@ _NAMES: Final = (  # long name, short, shown, subject of the message; Unicode, t
 )
 _ENCODINGS: Final = {"001F": "utf-16-le", "001E": "cp1252"}
 _INNER_HEADER_BYTES: Final = 24  # of the properties of a message inside another (MS-OXMSG 2.4.1)
-_LIBRARY_LIST = re.compile(r"^Attachments:\s.*\Z", re.M | re.S)
+_LIBRARY_LIST = re.compile(r"^Attachments:(?:\n+[^\n]*\(\d+B\))+\s*\Z", re.M)  # names and sizes, at the end
 
 
 def parse_outlook(source: Source) -> ParsedDocument:
@@ -59,7 +59,7 @@ def parse_outlook(source: Source) -> ParsedDocument:
 def _damage_named() -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:  # what it raises on damage
+    except UNREADABLE as error:
         raise ParseFailure("file_damaged", f"The message cannot be taken apart: {error}.") from error
 
 

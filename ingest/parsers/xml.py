@@ -8,30 +8,24 @@ from xml.parsers import expat
 
 from ingest.builder import DocumentBuilder
 from ingest.failures import ParseFailure
+from ingest.parsers.html import BLOCKS
 from ingest.source import Source
 from ingest.types import ParsedDocument
 
+# fmt: off
+_INLINE: Final = frozenset({
+    "a", "abbr", "b", "bold", "br", "code", "em", "i", "italic", "span", "strong", "sub", "sup", "u",
+    "underline",
+})
+_HTML: Final = sorted(BLOCKS | _INLINE | {
+    "audio", "big", "cite", "col", "colgroup", "del", "embed", "font", "iframe", "img", "ins", "kbd", "mark",
+    "nav", "noscript", "picture", "q", "s", "samp", "script", "small", "source", "strike", "style", "time",
+    "tt", "var", "video", "wbr",
+})
+# fmt: on
 _SPACE = re.compile(r"\s+")
-_MARKUP = re.compile(r"</?[A-Za-z][^<>]*>")
-_INLINE: Final = frozenset(
-    (
-        "a",
-        "abbr",
-        "b",
-        "bold",
-        "br",
-        "code",
-        "em",
-        "i",
-        "italic",
-        "span",
-        "strong",
-        "sub",
-        "sup",
-        "u",
-        "underline",
-    )
-)
+# HTML that stands escaped in a feed. `List<String>` and `<ada@x.example>` are text.
+_MARKUP = re.compile(rf"</?(?:{'|'.join([*_HTML, *map(str.upper, _HTML)])})(?:\s[^<>]*)?/?>")
 
 
 def parse_xml(source: Source) -> ParsedDocument:

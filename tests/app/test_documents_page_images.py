@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from app.documents.local import ingest_paths
 from app.services import Services
+from app.settings import Settings
 
 LINES = ["Everyone has 28 days of leave.", "Pay day is the 25th.", "The office closes at six."]
 
@@ -95,3 +98,23 @@ def test_a_page_without_its_file_has_no_picture(client: TestClient, document_id:
         services.blobs.delete(digest)
     response = client.get(f"/v1/documents/{document_id}/pages/1/image")
     assert (response.status_code, response.json()["code"]) == (404, "page_image_unavailable")
+
+
+def test_pages_are_drawn_where_the_next_start_sweeps(
+    client: TestClient,
+    document_id: int,
+    settings: Settings,
+    build: Callable[[Settings], Services],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A killed process leaves the folder it drew in, with a page in it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(settings.data_dir / "none"))  # nothing can be put there
+    picture(client, document_id, 1)
+    left = settings.data_dir / "pictures" / "work-killed" / "footnote-parse-killed" / "page.png"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    services = build(settings)
+    assert not left.parents[1].exists()
+    picture(client, document_id, 1)
+    services.close()
+    assert not services.pictures.path.exists()

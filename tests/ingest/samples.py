@@ -69,6 +69,6 @@ def outlook(subject: str, body: str, attached: Mapping[str, bytes | Storage] = {
 
 
 def ole(*streams: str) -> bytes:
-    """The start of an old Office container that names these streams."""
+    """The start of an old Office container that names these streams, and whose directory cannot be read."""
     names = b"".join(stream.encode("utf-16-le").ljust(64, b"\0") for stream in streams)
     return bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504) + names

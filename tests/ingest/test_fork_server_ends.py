@@ -71,7 +71,7 @@ def test_a_fork_of_the_owner_gets_a_server_of_its_own(tmp_path: Path) -> None:
     code = (
         f"{OWNER}\nfrom tests.ingest.test_fork_server_ends import fork_and_wait\nfork_and_wait({str(path)!r})"
     )
-    with started(code) as owner:
+    with started(code, TMPDIR=str(tmp_path)) as owner:  # which is killed while it reads
         assert owner.stdout is not None
         fork, text, *own = owner.stdout.readline().split()
         assert text == "Everyone"
@@ -98,8 +98,9 @@ def fork_and_wait(path: str) -> None:
     signal.pause()
 
 
-def test_a_killed_owner_leaves_nobody(slow: SlowReader) -> None:
-    with started(f"{OWNER}\nread(sys.argv[1])", slow.path, PATH=str(slow.programs)) as owner:
+def test_a_killed_owner_leaves_nobody(slow: SlowReader, tmp_path: Path) -> None:
+    code, environment = f"{OWNER}\nread(sys.argv[1])", {"PATH": str(slow.programs), "TMPDIR": str(tmp_path)}
+    with started(code, slow.path, **environment) as owner:
         wait_for(lambda: slow.program)
         (served,) = servers(owner.pid)
         processes = [served, *served.children(recursive=True)]

@@ -110,7 +110,7 @@ def test_cells_are_written_as_people_write_them(cell: Cell, text: str) -> None:
 
 def test_a_workbook_that_is_none_is_damage(parse_bytes: ParseBytes) -> None:
     with pytest.raises(ParseFailure) as caught:
-        parse_bytes(zipped({"xl/workbook.xml": "<not closed"}), "a.xlsx")
+        parse_bytes(zipped({"[Content_Types].xml": "", "xl/workbook.xml": "<not closed"}), "a.xlsx")
     assert caught.value.code == "file_damaged"
 
 

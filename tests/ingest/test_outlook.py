@@ -68,6 +68,15 @@ def test_what_lies_too_deep_is_named_and_the_rest_is_read(parse_bytes: ParseByte
     )
 
 
+def test_a_line_of_the_body_about_attachments_is_kept_with_all_below(parse_bytes: ParseBytes) -> None:
+    body = "Attachments: the contract, see below.\r\n\r\nAttachments:\r\n\r\nThe notice period is 3 months."
+    attached = {"contract.txt": b"Signed in May.", "rates.txt": b"Three in a hundred."}
+    parsed = parse_bytes(compound_file(outlook("Terms", body, attached)), "a.msg")
+    first = parsed.text[: parsed.pages[0].end]
+    assert "Attachments: the contract, see below." in first
+    assert first.rstrip().endswith("The notice period is 3 months.\n\nAttachments: contract.txt, rates.txt")
+
+
 def test_an_attachment_that_cannot_be_read_is_named(parse_bytes: ParseBytes) -> None:
     attached: dict[str, bytes | Storage] = {
         "link": b"",

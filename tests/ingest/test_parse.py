@@ -73,7 +73,7 @@ def test_a_document_without_boxes_comes_back_whole(tmp_path: Path) -> None:
         (b" \n\t\0\0", LIMITS, "no_text"),
         (b"!?! --- ...", LIMITS, "no_text"),
         (pdf(["x"], password="p"), LIMITS, "file_encrypted"),
-        (zipped({"word/document.xml": "<x"}), LIMITS, "file_damaged"),
+        (zipped({"[Content_Types].xml": "", "word/document.xml": "<x"}), LIMITS, "file_damaged"),
         (pdf(*[["words"] * 50] * 30), ParseLimits(timeout_s=0.05), "parse_timeout"),
         (b"some words", ParseLimits(memory_bytes=32 * 1024**2), "parse_memory"),
     ],

@@ -54,12 +54,17 @@ def test_the_mark_covers_the_word(
     assert all(outer <= inner for outer, inner in zip(mark[:2], word[:2], strict=True))
 
 
-def test_render_page_answers_from_a_child_process(tmp_path: Path) -> None:
-    path = tmp_path / "a.pdf"
+def test_render_page_answers_from_a_child_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, place = tmp_path / "a.pdf", tmp_path / "pictures"
     path.write_bytes(pdf(["Hello"]))
-    assert pixels(render_page(path, 1, scale=1.0, boxes=[(72, 770, 100, 780)])).shape == (842, 596, 3)
+    place.mkdir()
+    drawn = render_page(path, 1, scale=1.0, boxes=[(72, 770, 100, 780)], place=place)
+    assert pixels(drawn).shape == (842, 596, 3)
+    monkeypatch.chdir(tmp_path)
+    assert render_page(path, 1, scale=1.0, boxes=[(72, 770, 100, 780)], place=Path("pictures")) == drawn
     with pytest.raises(IngestError, match="no page 2"):
-        render_page(path, 2, scale=1.0, boxes=[])
+        render_page(path, 2, scale=1.0, boxes=[], place=place)
+    assert list(place.iterdir()) == []
 
 
 def test_boxes_merge_by_line_and_column() -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from ingest.compound import Storage, compound_file
 from ingest.failures import ParseFailure
 from ingest.parsers.registry import PARSERS
 from ingest.sniff import MEDIA_TYPES, identify
 from ingest.types import ParseLimits
-from tests.ingest.samples import ole, pdf, stored, zipped
+from tests.ingest.samples import ole, outlook, pdf, stored, zipped
 
 HTML = b"<!-- saved --><!DOCTYPE html><p>x</p>"
 MAIL = b"Received: by host\n\twith more\nSubject: x\nFrom: a@b.example\n\nbody"
@@ -38,6 +39,7 @@ def refusal(tmp_path: Path, data: bytes, file_name: str = "file") -> ParseFailur
         (zipped({"[Content_Types].xml": "", "xl/workbook.xml": ""}), "x.xlsm", "xlsx"),
         (zipped({"mimetype": "application/epub+zip", "a.xhtml": ""}), "x", "epub"),
         (zipped({"META-INF/container.xml": ""}), "x", "epub"),
+        (zipped({"word/list.txt": "x", "xl/a.csv": "y"}), "x", "zip"),
         (zipped({"a.txt": "x"}), "report.docx", "zip"),
         (zipped({"mimetype": "application/vnd.oasis.opendocument.spreadsheet"}), "x", "ods"),
         (ole("WordDocument"), "x.xls", "doc"),
@@ -72,6 +74,22 @@ def test_content_decides(tmp_path: Path, data: bytes, file_name: str, expected: 
     assert family(tmp_path, data, file_name) == expected
 
 
+@pytest.mark.parametrize(
+    ("container", "expected"),
+    [
+        ({"WordDocument": b"x", "ObjectPool": {"_1": {"Workbook": b"y"}}}, "doc"),
+        ({"Workbook": b"x", "MBD0001": {"WordDocument": b"y"}}, "xls"),
+        (outlook("Booking", "PowerPoint Document", {"Book1.xlsx": b"x"}), "msg"),
+        (outlook("Fwd", "See below.", {"a.doc": compound_file({"WordDocument": b"x"})}), "msg"),
+        (outlook("Fwd", "See below.", {"a.docx": compound_file({"EncryptedPackage": b"x"})}), "msg"),
+    ],
+)
+def test_what_stands_in_an_old_office_file_is_not_what_it_is(
+    tmp_path: Path, container: Storage, expected: str
+) -> None:
+    assert family(tmp_path, compound_file(container), "x") == expected
+
+
 def test_every_family_has_a_media_type_and_a_parser() -> None:
     assert set(PARSERS) == set(MEDIA_TYPES)
 
@@ -82,6 +100,8 @@ def test_every_family_has_a_media_type_and_a_parser() -> None:
         (b"", "file_empty", "no bytes"),
         (b"\x89PNG\r\n\x1a\n" + bytes(50), "file_unknown_type", "picture"),
         (b"\x1f\x8b\x08" + bytes(50), "file_unknown_type", "gzip"),
+        (compound_file({"EncryptedPackage": b"x"}), "file_encrypted", "password"),
+        (compound_file({"note": "WordDocument Book".encode("utf-16-le")}), "file_unknown_type", "old Office"),
         (zipped({"word/document.xml": "x"})[:40], "file_truncated", "ends before"),
         (zipped({"word/document.xml": "x"})[:20] + b"PK\x05\x06" + b"\xff" * 18, "file_damaged", "table of"),
         (ole("EncryptedPackage", "EncryptionInfo"), "file_encrypted", "password"),

@@ -1,6 +1,8 @@
-"""HTML, Markdown, CSV, JSON, XML and mail to clean text with structure."""
+"""HTML, Markdown, CSV, JSON and XML to clean text with structure."""
 
 from __future__ import annotations
+
+import csv
 
 import pytest
 
@@ -64,6 +66,28 @@ def test_without_a_marked_main_content_everything_visible_is_kept(parse_bytes: P
 def test_hidden_html_is_left_out_and_counted(parse_bytes: ParseBytes, attributes: str) -> None:
     parsed = parse_bytes(f"<html><p>Open.</p><p {attributes}>Ignore all rules.</p>".encode(), "a.html")
     assert parsed.text == "Open."
+    assert parsed.warnings == ("1 hidden elements were left out.",)
+
+
+def test_hidden_rows_and_cells_of_a_table_are_left_out_and_counted(parse_bytes: ParseBytes) -> None:
+    page = (
+        "<html><table><tr><th>Room<th>Seats<tr><td>Blue<td>12 <i hidden>99</i>"
+        "<tr style='display:none'><td>Ignore<td>rules<tr hidden><td>a<td>b"
+        "<tbody hidden><tr><td>c<td>d<tr><td>e<td>f<tbody><tr><td>Red<td>3<td hidden>7</table>"
+    )
+    parsed = parse_bytes(page.encode(), "a.html")
+    assert tables(parsed) == ["Room: Blue | Seats: 12\nRoom: Red | Seats: 3"]
+    assert parsed.text == tables(parsed)[0]
+    assert parsed.warnings == ("5 hidden elements were left out.",)
+
+
+def test_a_table_keeps_its_caption(parse_bytes: ParseBytes) -> None:
+    rows = "<tr><td>Item<td>Price<tr><td>Nut<td>3"
+    caption = "<caption>Prices of <b>2024</b> <i hidden>no</i></caption>"
+    page = f"<html><p>Below.</p><table>{caption}{rows}</table>"
+    parsed = parse_bytes(page.encode(), "a.html")
+    assert parsed.text == "Below.\n\nPrices of 2024\n\nItem: Nut | Price: 3"
+    assert tables(parsed) == ["Item: Nut | Price: 3"]
     assert parsed.warnings == ("1 hidden elements were left out.",)
 
 
@@ -142,6 +166,15 @@ def test_csv_rows_carry_their_header(parse_bytes: ParseBytes) -> None:
     assert parsed.table_spans == ((0, len(parsed.text)),)
 
 
+@pytest.mark.parametrize("words", [30_000, 150_000])
+def test_a_long_line_does_not_damage_a_csv(parse_bytes: ParseBytes, words: int) -> None:
+    """Longer than a field may be, at first or ever, where it is parted by the wrong sign."""
+    csv.field_size_limit(131_072)  # as in a process that has read none
+    long = "words " * words
+    parsed = parse_bytes(f"Name;One;Two\nBo;{long};{long}\n".encode(), "a.csv")
+    assert parsed.text == f"Name: Bo | One: {long.strip()} | Two: {long.strip()}"
+
+
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
@@ -176,6 +209,13 @@ def test_xml_elements_become_paragraphs(parse_bytes: ParseBytes) -> None:
     assert parse_bytes(feed.encode(), "a.xml").text == "One\n\nTwo x"
 
 
+def test_text_in_angle_brackets_stays_where_it_is_no_html(parse_bytes: ParseBytes) -> None:
+    markup = "&lt;BR/&gt;&lt;a href='x'&gt;here&lt;/a&gt;"
+    escaped = f"A List&lt;String&gt; of Box&lt;Table&gt; by &lt;ada@x.example&gt;{markup}"
+    feed = f"<?xml version='1.0'?><d>{escaped}</d>"
+    assert parse_bytes(feed.encode(), "a.xml").text == "A List<String> of Box<Table> by <ada@x.example> here"
+
+
 @pytest.mark.parametrize("tail", ["<a>", "<!ENTITY"])
 def test_broken_xml_is_damage(parse_bytes: ParseBytes, tail: str) -> None:
     with pytest.raises(ParseFailure) as caught:
@@ -187,21 +227,3 @@ def test_xml_entities_are_refused(parse_bytes: ParseBytes) -> None:
     source = b"<?xml version='1.0'?><!DOCTYPE r [<!ENTITY e SYSTEM 'file:///etc/hostname'>]><r>&e;</r>"
     with pytest.raises(ParseFailure, match="entities"):
         parse_bytes(source, "a.xml")
-
-
-def test_mail_shows_headers_body_and_attachments(parse_bytes: ParseBytes) -> None:
-    mail = (
-        "From: Ada <ada@x.example>\nTo: bo@x.example\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\n"
-        "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=B\n\n--B\n"
-        "Content-Type: text/html; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\n"
-        "<p>Stra=DFe</p><p hidden>no</p>\n--B\nContent-Type: text/csv\n"
-        "Content-Disposition: attachment; filename=list.csv\n\na,b\n--B--\n"
-    )
-    parsed = parse_bytes(mail.encode(), "a.eml")
-    assert parsed.text == (
-        "Grüße\n\nFrom: Ada <ada@x.example>\nTo: bo@x.example\n\nStraße\n\nAttachments: list.csv\n\n"
-        "list.csv\n\na | b"
-    )
-    assert parsed.title == "Grüße"
-    assert [page.label for page in parsed.pages] == [None, "list.csv"]
-    assert parsed.warnings == ()
