@@ -85,8 +85,7 @@ class DecoderTokenizer:
     def encode(self, text: str, *, begin: bool = True) -> list[int]:
         """Token ids of a text, after the begin token where the model has one.
 
-        Control tokens spelled out in the text stay plain text; `control_token` gives their ids to those who
-        assemble a chat prompt.
+        Control tokens spelled out in the text stay plain text.
         """
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return [self.special.begin, *ids] if begin and self.special.begin is not None else ids
@@ -113,13 +112,6 @@ class DecoderTokenizer:
         for probe in _PROBES:
             digest.update(json.dumps(self.encode(probe, begin=False)).encode())
         return digest.hexdigest()
-
-    def control_token(self, text: str) -> int:
-        """The id of a control token such as `<start_of_turn>`; raises TokenizerError when there is none."""
-        token: int | None = self._tokenizer.token_to_id(text)
-        if token not in self.special.control:
-            raise TokenizerError(f"{text!r} is not a control token")
-        return token
 
     def token_bytes(self, token: int) -> bytes:
         """UTF-8 bytes of one token, possibly a part of a character; empty for control tokens."""

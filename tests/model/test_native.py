@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -412,3 +413,35 @@ def test_it_is_built_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(subprocess, "run", only_version)
     library.load_library(folder)
+
+
+def test_a_torn_library_is_built_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library.load_library(folder)
+    (whole,) = folder.glob("*.so")
+    torn = tmp_path / whole.name
+    torn.write_bytes(b"")
+    monkeypatch.setattr(library, "_compile", lambda _compiler, made: shutil.copy(whole, made))
+    library.load_library(tmp_path)
+    assert torn.read_bytes() == whole.read_bytes()
+
+
+def test_a_folder_in_which_nothing_loads_is_built_into_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = []
+
+    def useless(_compiler: str, made: Path) -> None:
+        made.write_text("as if nothing here might be executed")
+        built.append(made)
+
+    monkeypatch.setattr(library, "_compile", useless)
+    for _ in range(2):
+        with pytest.raises(NativeUnavailable, match="cannot be loaded"):
+            library.load_library(tmp_path)
+    assert len(built) == 2  # at first, and once again
+
+
+def test_a_folder_that_takes_no_file_says_so(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NativeUnavailable, match="cannot be written"):
+        library.load_library(tmp_path / "file")
