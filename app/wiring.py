@@ -113,7 +113,8 @@ def build_models(settings: Settings) -> Models:
         return worker.call(lambda: verifier.verify(pairs))
 
     def logprobs(segments: tuple[str, ...], mask: PromptMask, tokens: Sequence[int]) -> list[float]:
-        return worker.call(lambda: generators[0].logprobs(Segments(segments, mask), tokens))
+        prompt = Segments(segments, mask, keep=False)  # of an earlier answer: documents may have gone since
+        return worker.call(lambda: generators[0].logprobs(prompt, tokens))
 
     def refusal_lead(segments: tuple[str, ...], mask: PromptMask, best_score: float | None) -> float | None:
         bias = generators[0].refusal_bias_at(best_score)

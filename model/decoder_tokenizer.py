@@ -52,6 +52,7 @@ class Segments:
 
     texts: tuple[str, ...]
     mask: PromptMask = "full"
+    keep: bool = True  # what is read apart, for other prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class PromptTokens:
 
     parts: list[list[int]]
     mask: PromptMask = "full"
+    keep: bool = True  # what is read apart, for other prompts
 
     @property
     def all(self) -> list[int]:
@@ -97,7 +99,7 @@ class DecoderTokenizer:
             self.encode(text, begin=number == 0 or (segments.mask == "block" and number < last))
             for number, text in enumerate(segments.texts)
         ]
-        return PromptTokens(parts, segments.mask)
+        return PromptTokens(parts, segments.mask, segments.keep)
 
     @cached_property
     def id(self) -> str:

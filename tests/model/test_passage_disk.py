@@ -192,6 +192,17 @@ def test_after_a_restart_nothing_is_computed_again_and_the_logits_are_the_same(
     assert len(after.passages) == 2  # the next prompt finds them in memory
 
 
+def test_a_prompt_whose_passages_are_not_to_be_kept_leaves_none(tmp_path: Path, decoder: Decoder) -> None:
+    runner = DecoderRunner(decoder, 1024)
+    runner.passages.disk = disk(tmp_path)
+    parts = [[3, 4, 5], [6, 7, 8, 9], [10, 11, 12]]
+    _, unkept = runner.read(PromptTokens(parts, "block", keep=False), never)
+    assert (len(runner.passages), files(tmp_path)) == (0, [])
+    _, kept = runner.read(PromptTokens(parts, "block"), never)
+    assert torch.equal(unkept, kept)
+    assert (len(runner.passages), len(files(tmp_path))) == (2, 2)
+
+
 def test_a_folder_that_cannot_be_looked_at_ends_no_answer(
     tmp_path: Path, decoder: Decoder, caplog: pytest.LogCaptureFixture
 ) -> None:
