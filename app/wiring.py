@@ -246,16 +246,16 @@ def _generator(settings: Settings) -> Generator:
 
 def _arithmetic(settings: Settings, generator: Generator) -> dict[str, str]:
     """What tokens may depend on besides weights and prompt."""
-    weight = next(generator.runner.decoder.parameters())
+    runner = generator.runner
     return {
-        "decode": "plain" if generator.runner.native is None else "native",
-        "dtype": str(weight.dtype).removeprefix("torch."),
-        "device": weight.device.type,
+        "decode": "plain" if runner.native is None else "native",
+        "dtype": str(runner.cache.keys.dtype).removeprefix("torch."),  # native steps hold no such weights
+        "device": runner.device.type,
         "torch": torch.__version__,
         "prompt_lookup_tokens": str(settings.prompt_lookup_tokens),
-        **({"cache": "int8"} if generator.runner.cache.is_in_8_bits else {}),
-        **({"attention": "paged kernel"} if generator.runner.reads_paged else {}),
-        **({"steps": "graphs"} if generator.runner.graphs else {}),
+        **({"cache": "int8"} if runner.cache.is_in_8_bits else {}),
+        **({"attention": "paged kernel"} if runner.reads_paged else {}),
+        **({"steps": "graphs"} if runner.graphs else {}),
     }
 
 

@@ -14,14 +14,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+import app.wiring
+from app.settings import load_settings
 from model.config import DecoderConfig, RotaryConfig
 from model.decoder import Decoder
 from model.decoder_runner import DecoderRunner
+from model.generator import Generator
 from model.kv_cache import CachedSequence, KVCache
 from model.native import library
 from model.native.decoder import NativeDecoder, native_decoder
 from model.native.library import NativeUnavailable, check_processor
 from model.native.packing import GROUP, pack
+from tests.model.tiny_decoders import byte_tokenizer
 
 CPU = torch.device("cpu")
 NEAR = 0.9995  # cosine; a few activations on the border between two codes fall to the other side
@@ -354,6 +358,15 @@ def test_every_matrix_is_kept_once(folder: Path) -> None:
         decoder.hidden(tokens)
     torch.testing.assert_close(decoder.embed(tokens), plain)
     greedy(DecoderRunner(decoder, 2048, native=native))
+
+
+def test_a_trace_names_the_type_that_native_steps_cache(folder: Path) -> None:
+    """They hold the matrices, so that none of the decoder's own parameters says it."""
+    decoder = computing_in(random_decoder(CONFIGS["gemma"]), torch.bfloat16)
+    native = native_decoder(decoder, folder, "native")
+    generator = Generator("tiny", decoder, byte_tokenizer(), native=native)
+    arithmetic = app.wiring._arithmetic(load_settings({}), generator)
+    assert (arithmetic["decode"], arithmetic["dtype"], arithmetic["device"]) == ("native", "bfloat16", "cpu")
 
 
 def test_who_decodes_is_chosen(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
