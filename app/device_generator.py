@@ -37,7 +37,7 @@ class DeviceGenerator(TextGenerator):
     def generate(
         self, segments: tuple[str, ...], options: GenerateOptions, cancelled: Callable[[], bool]
     ) -> Iterator[str]:
-        prompt = Segments(segments, options.mask)
+        prompt = Segments(segments, options.mask, options.keep_passages)
         decoding = DecodingOptions(
             max_new_tokens=options.max_new_tokens,
             temperature=options.temperature,

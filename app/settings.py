@@ -86,7 +86,12 @@ class Settings(BaseSettings):
         "auto", description="Encoder, reranker and verifier arithmetic; `auto` as above."
     )
     device: str = Field("auto", description="`auto`, `cpu` or `cuda`.")
-    torch_threads: int = Field(0, ge=0, le=256, description="CPU threads of the models; 0 means all cores.")
+    torch_threads: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="CPU threads of the models; 0 means every core that process and container may use.",
+    )
 
     max_upload_bytes: int = Field(200 * 1024**2, ge=1, description="Largest file accepted.")
     max_upload_files: int = Field(200, ge=1, le=10_000, description="Most files in one upload.")

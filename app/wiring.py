@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from app.device_generator import DeviceGenerator, sum_of
 from app.device_worker import DeviceWorker
-from app.errors import AppError, ConfigurationError
+from app.errors import AppError, ConfigurationError, Overloaded
 from app.services import (
     IngestModels,
     LargerGenerator,
@@ -29,7 +30,10 @@ from app.services import (
 from app.settings import Settings
 from model.answerer import AnswererMismatch
 from model.claim_verifier import ClaimVerifier
+from model.config import ConfigError
+from model.decoder_tokenizer import TokenizerError
 from model.device import (
+    DeviceUnavailable,
     DType,
     choose_device,
     give_memory_back,
@@ -40,20 +44,26 @@ from model.device import (
 from model.embedder import Embedder
 from model.forward_pass import Interrupt
 from model.generator import Generator, Segments
+from model.kv_cache import CacheFull
 from model.native.encoder import NativeChoice
 from model.native.library import NativeUnavailable
 from model.paged_step import PagedDecodeUnavailable
 from model.pair_scorer import PairScorer
 from model.passage_disk import PassageFolder
 from model.registry import (
+    ChecksumMismatch,
     ModelCard,
+    ModelNotFound,
     resolve_answerer,
     resolve_decoder,
     resolve_encoder,
     resolve_reranker,
     resolve_verifier,
 )
+from model.weights import WeightsError
 from retrieval.types import Encode, Vectors
+
+T = TypeVar("T")
 
 TRIM_EVERY_CALLS = 8  # of the worker's encoder: a few seconds
 
@@ -66,11 +76,34 @@ class TrainingFailed(AppError):
     default_next_step = "Correct what the message names and run the same command again; it resumes."
 
 
+@contextmanager
+def _load_failures_explained() -> Iterator[None]:
+    """Raises ConfigurationError for weights, a device or native steps that cannot be had."""
+    try:
+        yield
+    except (ModelNotFound, ChecksumMismatch, WeightsError, ConfigError, TokenizerError) as error:
+        raise ConfigurationError(
+            f"The models cannot be loaded: {error}.",
+            next_step="Correct the setting that names these weights, or install or download them again.",
+        ) from error
+    except DeviceUnavailable as error:
+        raise ConfigurationError(
+            f"FOOTNOTE_DEVICE is not possible here: {error}.",
+            next_step="Set FOOTNOTE_DEVICE=auto to use what this machine has.",
+        ) from error
+    except NativeUnavailable as error:
+        raise ConfigurationError(
+            f"FOOTNOTE_DECODE=native is not possible here: {error}.",
+            next_step="Set FOOTNOTE_DECODE=auto to decode by plain torch.",
+        ) from error
+
+
 def build_services(settings: Settings) -> Services:
     """Everything the API and the command line need."""
     return assemble_services(settings, build_models(settings))
 
 
+@_load_failures_explained()
 def build_ingest_models(settings: Settings) -> IngestModels:
     """What a worker process needs: the encoder alone, called directly, in little memory."""
     set_threads(settings.torch_threads)
@@ -92,6 +125,7 @@ def _trimmed(encode: Encode) -> Encode:
     return encode_and_trim
 
 
+@_load_failures_explained()
 def build_models(settings: Settings) -> Models:
     """Every network, behind one thread that owns the device."""
     set_threads(settings.torch_threads)
@@ -113,13 +147,15 @@ def build_models(settings: Settings) -> Models:
         return worker.call(lambda: verifier.verify(pairs))
 
     def logprobs(segments: tuple[str, ...], mask: PromptMask, tokens: Sequence[int]) -> list[float]:
-        return worker.call(lambda: generators[0].logprobs(Segments(segments, mask), tokens))
+        prompt = Segments(segments, mask, keep=False)  # of an earlier answer: documents may have gone since
+        return _beside_answers(worker, lambda: generators[0].logprobs(prompt, tokens))
 
     def refusal_lead(segments: tuple[str, ...], mask: PromptMask, best_score: float | None) -> float | None:
         bias = generators[0].refusal_bias_at(best_score)
         if bias is None:
             return None
-        return worker.call(lambda: generators[0].refusal_margin(Segments(segments, mask))) + bias[1]
+        prompt = Segments(segments, mask)
+        return _beside_answers(worker, lambda: generators[0].refusal_margin(prompt)) + bias[1]
 
     return Models(
         ingest=_ingest_models(settings, worker, embedder),
@@ -141,6 +177,15 @@ def build_models(settings: Settings) -> Models:
     )
 
 
+def _beside_answers(worker: DeviceWorker, read: Callable[[], T]) -> T:
+    """What comes of reading a prompt at once; raises Overloaded when answers have the cache to themselves."""
+    try:
+        return worker.call(read)
+    except CacheFull as error:
+        raise Overloaded("The answers being written leave no room to read another prompt.") from error
+
+
+@_load_failures_explained()
 def model_cards(settings: Settings) -> list[ModelCard]:
     """Id, licence, source and verified checksum of every network in use; prepares the weights."""
     named = [(settings.decoder, settings.answerer)]
@@ -230,11 +275,6 @@ def _generator(settings: Settings) -> Generator:
             paged_decode=settings.paged_decode,
             decode_graphs=settings.decode_graphs,
         )
-    except NativeUnavailable as error:
-        raise ConfigurationError(
-            f"FOOTNOTE_DECODE=native is not possible here: {error}.",
-            next_step="Set FOOTNOTE_DECODE=auto to decode by plain torch.",
-        ) from error
     except PagedDecodeUnavailable as error:
         raise ConfigurationError(
             f"FOOTNOTE_PAGED_DECODE=kernel is not possible here: {error}.",
@@ -249,16 +289,16 @@ def _generator(settings: Settings) -> Generator:
 
 def _arithmetic(settings: Settings, generator: Generator) -> dict[str, str]:
     """What tokens may depend on besides weights and prompt."""
-    weight = next(generator.runner.decoder.parameters())
+    runner = generator.runner
     return {
-        "decode": "plain" if generator.runner.native is None else "native",
-        "dtype": str(weight.dtype).removeprefix("torch."),
-        "device": weight.device.type,
+        "decode": "plain" if runner.native is None else "native",
+        "dtype": str(runner.cache.keys.dtype).removeprefix("torch."),  # native steps hold no such weights
+        "device": runner.device.type,
         "torch": torch.__version__,
         "prompt_lookup_tokens": str(settings.prompt_lookup_tokens),
-        **({"cache": "int8"} if generator.runner.cache.is_in_8_bits else {}),
-        **({"attention": "paged kernel"} if generator.runner.reads_paged else {}),
-        **({"steps": "graphs"} if generator.runner.graphs else {}),
+        **({"cache": "int8"} if runner.cache.is_in_8_bits else {}),
+        **({"attention": "paged kernel"} if runner.reads_paged else {}),
+        **({"steps": "graphs"} if runner.graphs else {}),
     }
 
 
@@ -292,6 +332,7 @@ def _dtype(settings: Settings, name: Literal["auto", "float32", "bfloat16"]) -> 
     return "bfloat16" if has_native_bfloat16(choose_device(settings.device)) else "float32"
 
 
+@_load_failures_explained()
 def encoder_id(settings: Settings) -> str:
     """Name and revision of the configured encoder, without loading it."""
     return resolve_encoder(settings.encoder).id

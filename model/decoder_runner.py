@@ -145,10 +145,11 @@ class DecoderRunner:
         self.cache.append(sequence, keys, passage.values)
 
     @torch.inference_mode()
-    def read_passage(self, tokens: Sequence[int]) -> StoredPassage:
-        """Read a passage as a text of its own, in one forward pass, and keep it for the next prompt."""
+    def read_passage(self, tokens: Sequence[int], *, keep: bool = True) -> StoredPassage:
+        """Read a passage as a text of its own, in one forward pass, and `keep` it for the next prompt."""
         passage = StoredPassage(*self._keys_and_values(tokens))
-        self.passages.put(tokens, passage)
+        if keep:
+            self.passages.put(tokens, passage)
         return passage
 
     def _keys_and_values(self, tokens: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -192,6 +193,7 @@ class Prefill:
         stitched = prompt.mask == "block" and len(prompt.parts) > 1
         self._runner = runner
         self._apart = deque(prompt.parts[:-1] if stitched else ())
+        self._keeps_apart = prompt.keep
         self._prompt = None if stitched else prompt.all  # whose blocks other prompts may begin with
         self.sequence = runner.cache.open()
         self._chunk: ForwardPass | None = None  # begun, not done
@@ -241,5 +243,6 @@ class Prefill:
 
     def _stitch(self, passage: Sequence[int]) -> int:
         known = self._runner.passages.get(passage)
-        self._runner.stitch(self.sequence, known or self._runner.read_passage(passage))
+        read = known or self._runner.read_passage(passage, keep=self._keeps_apart)
+        self._runner.stitch(self.sequence, read)
         return 0 if known else len(passage)

@@ -52,6 +52,7 @@ class Segments:
 
     texts: tuple[str, ...]
     mask: PromptMask = "full"
+    keep: bool = True  # what is read apart, for other prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class PromptTokens:
 
     parts: list[list[int]]
     mask: PromptMask = "full"
+    keep: bool = True  # what is read apart, for other prompts
 
     @property
     def all(self) -> list[int]:
@@ -85,8 +87,7 @@ class DecoderTokenizer:
     def encode(self, text: str, *, begin: bool = True) -> list[int]:
         """Token ids of a text, after the begin token where the model has one.
 
-        Control tokens spelled out in the text stay plain text; `control_token` gives their ids to those who
-        assemble a chat prompt.
+        Control tokens spelled out in the text stay plain text.
         """
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return [self.special.begin, *ids] if begin and self.special.begin is not None else ids
@@ -98,7 +99,7 @@ class DecoderTokenizer:
             self.encode(text, begin=number == 0 or (segments.mask == "block" and number < last))
             for number, text in enumerate(segments.texts)
         ]
-        return PromptTokens(parts, segments.mask)
+        return PromptTokens(parts, segments.mask, segments.keep)
 
     @cached_property
     def id(self) -> str:
@@ -113,13 +114,6 @@ class DecoderTokenizer:
         for probe in _PROBES:
             digest.update(json.dumps(self.encode(probe, begin=False)).encode())
         return digest.hexdigest()
-
-    def control_token(self, text: str) -> int:
-        """The id of a control token such as `<start_of_turn>`; raises TokenizerError when there is none."""
-        token: int | None = self._tokenizer.token_to_id(text)
-        if token not in self.special.control:
-            raise TokenizerError(f"{text!r} is not a control token")
-        return token
 
     def token_bytes(self, token: int) -> bytes:
         """UTF-8 bytes of one token, possibly a part of a character; empty for control tokens."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import math
 import os
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -14,17 +16,23 @@ log = logging.getLogger(__name__)
 _KERNEL_CACHE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 _FEW_KERNELS = "16"  # four products a batch, the same in every block
 
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of this container (Linux, "Control Group v2": cpu.max)
+
 DType = Literal["float32", "bfloat16"]
 
 
+class DeviceUnavailable(ValueError):
+    """A device is unknown, or not in this machine."""
+
+
 def choose_device(name: str = "auto") -> torch.device:
-    """`auto` takes CUDA where there is one; raises ValueError for an unknown or absent device."""
+    """`auto` takes CUDA where there is one; raises DeviceUnavailable for an unknown or absent device."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name not in ("cpu", "cuda"):
-        raise ValueError(f"device must be auto, cpu or cuda, not {name!r}")
+        raise DeviceUnavailable(f"device must be auto, cpu or cuda, not {name!r}")
     if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device is cuda, but no CUDA device is visible")
+        raise DeviceUnavailable("device is cuda, but no CUDA device is visible")
     return torch.device(name)
 
 
@@ -51,12 +59,25 @@ def has_native_bfloat16(device: torch.device) -> bool:
 
 
 def set_threads(count: int) -> int:
-    """Let torch use `count` CPU threads, 0 meaning all cores this process may run on; returns the count."""
+    """Let torch use `count` CPU threads, 0 meaning `usable_cores`; returns the count."""
     if count < 0:
         raise ValueError(f"thread count must not be negative: {count}")
-    threads = count or len(os.sched_getaffinity(0))
+    threads = count or usable_cores()
     torch.set_num_threads(threads)
     return threads
+
+
+def usable_cores(quota: Path = CPU_QUOTA) -> int:
+    """Cores that this process may run on, or as many as its container's quota pays for, if these are fewer.
+
+    Threads beyond a quota use it up before its period ends, and then all stand still, those at a barrier too.
+    """
+    bound = len(os.sched_getaffinity(0))
+    try:
+        limit, period = quota.read_text().split()
+        return bound if limit == "max" else min(bound, max(1, math.ceil(int(limit) / int(period))))
+    except (OSError, ValueError, ZeroDivisionError):  # no such file, or none that we can read: no quota known
+        return bound
 
 
 def keep_few_kernels() -> None:

@@ -126,10 +126,11 @@ class Generator:
         """The generator behind configured names (see `resolve_decoder` and `resolve_answerer`).
 
         `decode` says who computes what is decoded: `native` steps, `plain` torch, or `auto`: native where
-        this machine can. Passages read apart are kept in `passage_folder` too. Raises ModelNotFound and
-        ChecksumMismatch; ConfigError, WeightsError or TokenizerError for a checkpoint that is not implemented
-        or damaged; AnswererMismatch for another decoder's adapter; NativeUnavailable; PagedDecodeUnavailable
-        when `paged_decode` asks for a kernel that cannot read the cache. `decode_graphs` replays its steps.
+        this machine can. Passages read apart are kept in `passage_folder` too. `decode_graphs` replays the
+        kernel's steps. Raises ModelNotFound and ChecksumMismatch; ConfigError, WeightsError or TokenizerError
+        for a checkpoint that is not implemented or damaged; AnswererMismatch for another decoder's adapter;
+        DeviceUnavailable; NativeUnavailable; PagedDecodeUnavailable when `paged_decode` asks for a kernel
+        that cannot read the cache.
         """
         card = resolve_decoder(name, models_folder)
         adapter = None if answerer is None else Answerer.load(answerer, card)

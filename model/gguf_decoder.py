@@ -60,10 +60,6 @@ class GGUFFile:
             raise ConfigError(f"the GGUF metadata {key!r} is {contents!r}, not {kind.__name__}")
         return contents
 
-    def has(self, key: str) -> bool:
-        """True when the metadata has the key."""
-        return self._reader.get_field(key) is not None
-
     def size(self, key: str, default: int | None = None) -> int:
         """A positive count among the architecture's own keys."""
         value = self.value(f"{self.architecture}.{key}", int, default)

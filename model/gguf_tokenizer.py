@@ -6,7 +6,7 @@ with merges and a named pre-tokenizer. Rebuilding a large vocabulary takes secon
 
 from __future__ import annotations
 
-import os
+import logging
 import tempfile
 from pathlib import Path
 
@@ -14,7 +14,10 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_
 from tokenizers.models import BPE
 
 from model.decoder_tokenizer import BytesStyle, DecoderTokenizer, SpecialTokens, TokenizerError
+from model.durable_file import publish
 from model.gguf_decoder import GGUFFile
+
+log = logging.getLogger(__name__)
 
 CACHE_SUFFIX = ".tokenizer-v1.json"  # the number changes with the way tokenizers are built
 _UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # token types of the GGUF specification
@@ -29,7 +32,9 @@ _PATTERNS = {"qwen2": _WORDS.replace("DIGITS", ""), "llama-bpe": _WORDS.replace(
 
 
 def load_gguf_tokenizer(file: GGUFFile, cache: Path | None = None) -> DecoderTokenizer:
-    """The tokenizer of a GGUF file, read from `cache` if that exists and written to it if not.
+    """The tokenizer of a GGUF file, read from `cache` if that is whole, else built and written to it.
+
+    Where it cannot be written, the log says so, and every start builds it again.
 
     Raises TokenizerError for kinds that are not implemented.
     """
@@ -37,21 +42,32 @@ def load_gguf_tokenizer(file: GGUFFile, cache: Path | None = None) -> DecoderTok
     if kind not in ("llama", "gpt2"):
         raise TokenizerError(f"GGUF tokenizer {kind!r} is not implemented; llama and gpt2 are")
     style: BytesStyle = "sentencepiece" if kind == "llama" else "byte_level"
-    if cache is not None and cache.is_file():
-        tokenizer = Tokenizer.from_file(str(cache))
-    else:
+    tokenizer = None if cache is None else _kept(cache)
+    if tokenizer is None:
         tokenizer = _sentencepiece(file) if kind == "llama" else _byte_level(file)
         if cache is not None:
-            _save(tokenizer, cache)
+            _keep(tokenizer, cache)
     return DecoderTokenizer(tokenizer, _special_tokens(file, tokenizer, style), style)
 
 
-def _save(tokenizer: Tokenizer, path: Path) -> None:
+def _kept(path: Path) -> Tokenizer | None:
+    """None when there is none, or none that can be used."""
+    try:
+        return Tokenizer.from_file(str(path)) if path.is_file() else None
+    except Exception as error:  # noqa: BLE001 - the engine raises nothing narrower
+        log.warning("the tokenizer kept in %s is built again: %s", path, error)
+        return None
+
+
+def _keep(tokenizer: Tokenizer, path: Path) -> None:
     """Write beside the target and rename: a reader sees the whole file or none."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(handle)
-    tokenizer.save(temporary, pretty=False)
-    Path(temporary).replace(path)
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            made = Path(scratch) / path.name
+            made.write_text(tokenizer.to_str(), encoding="utf-8")
+            publish(made, path)
+    except OSError as error:
+        log.warning("the tokenizer cannot be kept in %s and is built at every start: %s", path, error)
 
 
 def _special_tokens(file: GGUFFile, tokenizer: Tokenizer, style: BytesStyle) -> SpecialTokens:

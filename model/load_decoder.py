@@ -20,7 +20,7 @@ def load_decoder(
 ) -> tuple[Decoder, DecoderTokenizer]:
     """Read the weights of a card; raises ConfigError, WeightsError and TokenizerError.
 
-    The tokenizer rebuilt from a GGUF file is kept beside the file.
+    The tokenizer rebuilt from a GGUF file is kept beside the file where that can be written.
     """
     if card.path.is_dir():
         decoder = load_huggingface_decoder(

@@ -164,13 +164,3 @@ def _denied(claim: Sequence[Word], passage: Sequence[Word]) -> float:
     """1 where one text denies something and the other denies nothing."""
     ours, theirs = (any(word.kind == NEGATION for word in words) for words in (claim, passage))
     return float(ours != theirs)
-
-
-def lone_numbers(claim: str, passage: str) -> tuple[str, ...]:
-    """Numbers of the claim that stand nowhere in the passage, as written."""
-    keys = {word.key for word in words_of(passage)}
-    return tuple(
-        claim[word.start : word.end]
-        for word in words_of(claim)
-        if word.kind == SHARED_NUMBER and word.key not in keys
-    )

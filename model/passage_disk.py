@@ -58,8 +58,11 @@ class PassageDisk:
         self.count()
 
     def __contains__(self, tokens: Sequence[int]) -> bool:
-        """True when a file of that name is there; asking is no use of it."""
-        return self._path(tokens).is_file()
+        """True when a file of that name can be seen; asking is no use of it."""
+        try:
+            return self._path(tokens).is_file()
+        except OSError:
+            return False
 
     def get(self, tokens: Sequence[int]) -> StoredPassage | None:
         """The passage of these tokens on the device, if it is here and whole; a damaged file is removed."""
@@ -84,22 +87,32 @@ class PassageDisk:
         if len(contents) > self._budget_bytes * KEPT_SHARE:
             return
         self._writes += 1
-        if self.bytes + len(contents) > self._budget_bytes or self._writes % SCAN_EVERY_WRITES == 0:
-            self._scan(room_bytes=len(contents))
         try:
+            if self.bytes + len(contents) > self._budget_bytes or self._writes % SCAN_EVERY_WRITES == 0:
+                self._scan(room_bytes=len(contents))
             _write(path, contents)
         except OSError as error:
             self.unwritten += 1
-            if not self._is_failing:
-                log.warning("passages cannot be kept in %s: %s", self._folder, error)
-            self._is_failing = True
+            self._say_failing(error)
             return
         self.bytes += len(contents)
         self._is_failing = False
 
     def count(self) -> None:
-        """Look again at what is in the folder: others write and remove files there too."""
-        self._scan(room_bytes=0)
+        """Look again at what is in the folder: others write and remove files there too.
+
+        Where nothing can be seen, what was seen last stands.
+        """
+        try:
+            self._scan(room_bytes=0)
+        except OSError as error:
+            self._say_failing(error)
+
+    def _say_failing(self, error: OSError) -> None:
+        """Once until a passage is written again."""
+        if not self._is_failing:
+            log.warning("passages cannot be kept in %s: %s", self._folder, error)
+        self._is_failing = True
 
     def _path(self, tokens: Sequence[int]) -> Path:
         digest = hashlib.sha256(self._identity + array("q", tokens).tobytes())
@@ -113,7 +126,10 @@ class PassageDisk:
             path.unlink()
 
     def _scan(self, *, room_bytes: int) -> None:
-        """Count the files, and evict where they and `room_bytes` more would exceed the budget."""
+        """Count the files, and evict where they and `room_bytes` more would exceed the budget.
+
+        Raises OSError when the folder cannot be read.
+        """
         files = sorted(self._files())
         self.bytes = sum(size for _, size, _ in files)
         if self.bytes + room_bytes <= self._budget_bytes:
@@ -130,7 +146,7 @@ class PassageDisk:
         """Time of last use, bytes and path of every passage; removes what was left unfinished."""
         with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
             for entry in entries:
-                with suppress(FileNotFoundError):  # evicted by another process meanwhile
+                with suppress(OSError):  # evicted by another process meanwhile, or not ours to look at
                     seen = entry.stat()
                     if entry.name.endswith(SUFFIX):
                         yield seen.st_mtime, seen.st_size, Path(entry.path)

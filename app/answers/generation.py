@@ -26,7 +26,8 @@ class Generation:
 
     def to_json(self) -> dict[str, Any]:
         options = asdict(replace(self.options, told_token=None))
-        options.pop("told_token")
+        for decides_no_token in ("told_token", "keep_passages"):
+            options.pop(decides_no_token)
         return {
             "segments": list(self.segments),
             "options": options,

@@ -7,7 +7,7 @@ arithmetic, or nothing. What a new question would meet besides is compared apart
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -112,14 +112,18 @@ def _again(
     *,
     cut: bool,
 ) -> Generation:
-    """The same run; one that a person stopped is written as far as it was."""
+    """The same run; one that a person stopped is written as far as it was.
+
+    Of its passages nothing is kept: their documents may have been deleted since.
+    """
     now = Generation(then.segments, then.options, then.chunk_ids)
     told(0)
 
     def cancelled() -> bool:
         return stopping() or (cut and len(now.token_ids) >= len(then.token_ids))
 
-    for piece in generator.generate(now.segments, now.listening(), cancelled):
+    options = replace(now.listening(), keep_passages=False)
+    for piece in generator.generate(now.segments, options, cancelled):
         now.text += piece
         told(len(now.token_ids))
     check_stop(stopping)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
@@ -16,6 +17,10 @@ from functools import cache
 from pathlib import Path
 
 import torch
+
+from model.durable_file import publish
+
+log = logging.getLogger(__name__)
 
 SOURCES = Path(__file__).parent
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-shared", "-fPIC", "-pthread")
@@ -28,9 +33,17 @@ class NativeUnavailable(RuntimeError):
 
 
 def load_library(folder: Path) -> ctypes.CDLL:
-    """The library, built into `folder` unless it is there; raises NativeUnavailable."""
+    """The library, built into `folder` unless one that loads is there; raises NativeUnavailable."""
     check_processor()
-    return _open(_built(folder))
+    compiler = _compiler()
+    path = folder / f"decoder-step-{_key(compiler)}.so"
+    if not path.is_file():
+        _build(compiler, path)
+    try:
+        return _open(path)
+    except NativeUnavailable as reason:
+        _build_again(compiler, path, str(reason))
+        return _open(path)
 
 
 def check_processor() -> None:
@@ -69,14 +82,11 @@ def has_tiles(library: ctypes.CDLL) -> bool:
     return bool(library.footnote_has_tiles())
 
 
-def _built(folder: Path) -> Path:
+def _compiler() -> str:
     compiler = shutil.which(os.environ.get("CXX", "c++"))
     if compiler is None:
         raise NativeUnavailable("there is no C++ compiler: install g++, or set CXX")
-    path = folder / f"decoder-step-{_key(compiler)}.so"
-    if not path.is_file():
-        _build(compiler, path)
-    return path
+    return compiler
 
 
 def _key(compiler: str) -> str:
@@ -88,16 +98,29 @@ def _key(compiler: str) -> str:
     return digest.hexdigest()[:16]
 
 
+@cache  # once a process: a folder that lets no library load is not helped by building more
+def _build_again(compiler: str, path: Path, reason: str) -> None:
+    log.warning("the native library is built again: %s", reason)
+    _build(compiler, path)
+
+
 def _build(compiler: str, path: Path) -> None:
     """Compile beside the target and rename: two processes that build at once do not disturb each other."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-        made = Path(scratch) / path.name
-        command = [compiler, *FLAGS, "-o", str(made), *map(str, sorted(SOURCES.glob("*.cpp")))]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
-        except subprocess.TimeoutExpired:
-            raise NativeUnavailable(f"{compiler} took more than {BUILD_SECONDS} s") from None
-        if done.returncode != 0:
-            raise NativeUnavailable(f"{compiler} failed: {done.stderr.strip()[-400:]}")
-        made.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            made = Path(scratch) / path.name
+            _compile(compiler, made)
+            publish(made, path)
+    except OSError as error:
+        raise NativeUnavailable(f"{path} cannot be written: {error}") from error
+
+
+def _compile(compiler: str, made: Path) -> None:
+    command = [compiler, *FLAGS, "-o", str(made), *map(str, sorted(SOURCES.glob("*.cpp")))]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise NativeUnavailable(f"{compiler} took more than {BUILD_SECONDS} s") from None
+    if done.returncode != 0:
+        raise NativeUnavailable(f"{compiler} failed: {done.stderr.strip()[-400:]}")

@@ -162,6 +162,21 @@ def test_ctrl_c_leaves_what_was_read_of_a_site_and_says_so(
     assert "twenty minutes" in last_json(out)["answer"]
 
 
+@pytest.mark.parametrize(
+    ("command", "setting", "value"),
+    [("serve", "FOOTNOTE_ENCODER", "typo"), ("models", "FOOTNOTE_DECODER", "/no/such.gguf")],
+)
+def test_weights_that_are_not_there_are_two_plain_lines(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str, setting: str, value: str
+) -> None:
+    monkeypatch.setenv(setting, value)
+    code, _, err = run(command)
+    cause, next_step = err.splitlines()
+    assert code == 2
+    assert repr(value) in cause
+    assert next_step.endswith("[configuration_invalid]")
+
+
 def test_doctor_agrees_and_exits_zero(run: Run, docs: Path) -> None:
     run("ingest", str(docs))
     code, out, _ = run("doctor", "--json")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from app.answers.local import replayed
 from app.main import create_app
-from app.services import Services, assemble_services
+from app.services import GenerateOptions, Services, assemble_services
 from app.settings import Settings
 from app.tables import ChunkRow, Message
 from tests.app.asking import ask, events, upload
@@ -77,6 +77,25 @@ def test_changed_and_deleted_passages_are_named_and_the_answer_is_still_replayed
     again = replay(client, answer["message_id"])
     assert again["identical"]
     assert again["changes"][0]["now"] == "deleted or indexed again"
+
+
+def test_a_replay_keeps_no_passages(
+    client: TestClient, answer: dict[str, Any], generator: EchoGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their documents may have been deleted, and what a decoder keeps on disk tells their text."""
+    kept = []
+    generate = generator.generate
+
+    def noting(
+        segments: tuple[str, ...], options: GenerateOptions, cancelled: Callable[[], bool]
+    ) -> Iterator[str]:
+        kept.append(options.keep_passages)
+        return generate(segments, options, cancelled)
+
+    monkeypatch.setattr(generator, "generate", noting)
+    assert replay(client, answer["message_id"])["identical"]
+    ask(client, QUESTION)
+    assert kept == [False, True]
 
 
 def test_an_answer_that_was_stopped_is_compared_as_far_as_it_goes(

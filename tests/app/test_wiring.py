@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,15 +15,17 @@ import app.wiring
 from app.answers.few_shot import FewShotTemplate
 from app.device_generator import DeviceGenerator
 from app.device_worker import DeviceWorker
-from app.errors import ConfigurationError
-from app.services import GenerateOptions
+from app.errors import ConfigurationError, Overloaded
+from app.services import GenerateOptions, Models, passage_folder
 from app.settings import Settings, load_settings
 from model.adapter_file import AnswererInfo, save_answerer
 from model.decoder_tokenizer import load_tokenizer_folder
 from model.generator import ContextOverflow, DecodingOptions
 from model.lora import add_lora, lora_tensors
 from model.prompt_template import PromptTemplate
-from model.registry import ANSWERER_FILE, ModelCard, resolve_decoder
+from model.registry import ANSWERER_FILE, GEMMA_MODULE, GEMMA_PACKAGE, ModelCard, resolve_decoder
+from tests.model.test_gguf import write_gguf
+from tests.model.tiny import write_encoder
 from tests.model.tiny_decoders import byte_tokenizer, load_tiny, save_checkpoint
 
 ALLOWED = ("[0]", "[1]")
@@ -202,3 +207,136 @@ def test_replayed_steps_are_part_of_what_answers_depend_on(tmp_path: Path, decod
     assert "steps" not in app.wiring._arithmetic(settings, generator)
     generator.runner.use_graphs(lambda run: run)
     assert app.wiring._arithmetic(settings, generator)["steps"] == "graphs"
+
+
+@pytest.fixture
+def decoder_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoder, reranker and verifier are only there."""
+    for name in ("_embedder", "_scorer", "_verifier"):
+        stub = SimpleNamespace(id=name, dimension=1, token_spans=None)
+        monkeypatch.setattr(app.wiring, name, lambda _, stub=stub: stub)
+
+
+def built_with(settings: Settings, **changed: object) -> Models:
+    threads = torch.get_num_threads()  # of the tests
+    return app.wiring.build_models(settings.model_copy(update={"torch_threads": threads, **changed}))
+
+
+@pytest.fixture
+def models(tmp_path: Path, decoder_folder: Path, decoder_alone: None) -> Iterator[Models]:
+    settings = settings_for(tmp_path, decoder_folder, str(save_adapter(tmp_path / "adapter", decoder_folder)))
+    built = built_with(settings, passage_disk_bytes=10**6)
+    yield built
+    built.close()
+
+
+def test_weighing_and_replaying_leave_no_passages_on_disk(tmp_path: Path, models: Models) -> None:
+    """They read what was written about documents that may be deleted by now."""
+    folder = passage_folder(load_settings({}, data_dir=tmp_path))
+    prompt, options = ("one ", "two ", "why?"), GenerateOptions(4, mask="block")
+    assert models.logprobs is not None
+    assert len(models.logprobs(prompt, "block", [7, 8])) == 2
+    list(models.generator.generate(prompt, replace(options, keep_passages=False), lambda: False))
+    assert not folder.exists()
+    list(models.generator.generate(prompt, options, lambda: False))
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_prompts_read_beside_answers_that_fill_the_cache_are_refused(models: Models) -> None:
+    assert isinstance(models.generator, DeviceGenerator)
+    assert models.logprobs is not None
+    cache = models.generator._generator.runner.cache
+    cache.grow([cache.open()], [cache.free_tokens])
+    with pytest.raises(Overloaded, match="no room"):
+        models.logprobs(("one ", "why?"), "full", [7])
+    with pytest.raises(Overloaded, match="no room"):
+        models.refusal_lead(("one ", "why?"), "full", None)
+
+
+def half_an_encoder(folder: Path) -> dict[str, object]:
+    weights = write_encoder(folder) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    return {"encoder": str(folder)}
+
+
+def another_kind_of_encoder(folder: Path) -> dict[str, object]:
+    config = write_encoder(folder) / "config.json"
+    config.write_text(config.read_text().replace('"bert"', '"gpt2"'))
+    return {"encoder": str(folder)}
+
+
+@pytest.mark.parametrize(
+    ("make", "cause"),
+    [
+        (lambda _: {"encoder": "typo"}, "encoder 'typo'"),
+        (half_an_encoder, "model.safetensors cannot be read"),
+        (another_kind_of_encoder, "only 'bert' is implemented"),
+        (lambda _: {"device": "cuda"}, "FOOTNOTE_DEVICE is not possible here: .* no CUDA device"),
+        (lambda _: {"device": "tpu"}, "FOOTNOTE_DEVICE is not possible here: .* not 'tpu'"),
+    ],
+)
+def test_what_no_encoder_can_be_loaded_from_is_a_clear_error(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[Path], dict[str, object]],
+    cause: str,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigurationError, match=cause):
+        built_with(settings_for(tmp_path, tmp_path, "none"), **make(tmp_path))
+
+
+def half_a_gguf(folder: Path) -> str:
+    path = write_gguf(folder / "half.gguf", "qwen3")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return str(path)
+
+
+def altered_package(folder: Path) -> str:
+    (folder / "models").mkdir()
+    (folder / "models" / "gemma-3-270m-q4_k_m.gguf").write_text("not the decoder")
+    return GEMMA_PACKAGE
+
+
+def without_tokenizer(folder: Path) -> str:
+    return str(save_checkpoint("gemma3", folder / "bare"))
+
+
+@pytest.mark.parametrize(
+    ("make", "cause"),
+    [
+        (lambda _: "/no/such.gguf", "decoder '/no/such.gguf'"),
+        (lambda _: "hf:no such/name!", "decoder hf:no such/name!"),
+        (half_a_gguf, "not a readable GGUF file"),
+        (altered_package, "has SHA-256"),
+        (without_tokenizer, "no tokenizer.json"),
+    ],
+)
+def test_what_no_decoder_can_be_loaded_from_is_a_clear_error(
+    tmp_path: Path, decoder_alone: None, make: Callable[[Path], str], cause: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=cause) as caught:
+        built_with(settings_for(tmp_path, tmp_path, "none"), decoder=make(tmp_path))
+    assert "\n" not in caught.value.cause
+
+
+@pytest.mark.parametrize(
+    ("part", "cause"), [("not a part", "sha256 did not match"), (None, "Missing chunk files")]
+)
+def test_packages_with_parts_altered_or_gone_are_a_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoder_alone: None, part: str | None, cause: str
+) -> None:
+    path = tmp_path / "part"
+    if part is not None:
+        path.write_text(part)
+    monkeypatch.setattr(importlib.import_module(GEMMA_MODULE), "chunk_paths", lambda: [path])
+    with pytest.raises(ConfigurationError, match=cause):
+        built_with(settings_for(tmp_path, tmp_path, "none"), decoder=GEMMA_PACKAGE)
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_native_steps_where_they_cannot_run_are_a_clear_error(
+    tmp_path: Path, decoder_folder: Path, decoder_alone: None
+) -> None:
+    with pytest.raises(ConfigurationError, match="FOOTNOTE_DECODE=native is not possible here"):
+        built_with(settings_for(tmp_path, decoder_folder, "none"), decode="native")

@@ -9,7 +9,6 @@ import torch
 
 from model.config import ConfigError
 from model.decoder_names import places
-from model.decoder_tokenizer import TokenizerError
 from model.gguf_decoder import GGUFFile, config_from_gguf, load_gguf_decoder
 from model.gguf_reader import QuickGGUFReader
 from model.gguf_tokenizer import load_gguf_tokenizer
@@ -120,14 +119,28 @@ def test_the_cached_tokenizer_is_the_same(tmp_path):
     cache = tmp_path / "kept.json"
     first, second = load_gguf_tokenizer(file, cache), load_gguf_tokenizer(file, cache)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.json", "tiny.gguf"]
+    assert cache.stat().st_mode == (tmp_path / "tiny.gguf").stat().st_mode  # for other users of the service
     text = "abc ab  <tag> é🙂 </s>"
     assert first.id == second.id
     assert first.encode(text) == second.encode(text)
     assert 2 not in first.encode(text)
 
 
-def test_an_absent_control_token_is_refused(tmp_path):
-    tokenizer = load_gguf_tokenizer(GGUFFile(write_gguf(tmp_path / "tiny.gguf", "qwen3")))
-    assert tokenizer.control_token("</s>") == 2
-    with pytest.raises(TokenizerError, match="not a control token"):
-        tokenizer.control_token("abc")
+@pytest.mark.parametrize("harm", [lambda whole: "", lambda whole: whole[: len(whole) // 2]])
+def test_a_damaged_kept_tokenizer_is_built_and_kept_again(tmp_path, caplog, harm):
+    file = GGUFFile(write_gguf(tmp_path / "tiny.gguf", "qwen3"))
+    cache = tmp_path / "kept.json"
+    built = load_gguf_tokenizer(file, cache)
+    whole = cache.read_text()
+    cache.write_text(harm(whole))
+    assert load_gguf_tokenizer(file, cache).id == built.id
+    assert str(cache) in caplog.text
+    assert cache.read_text() == whole
+
+
+def test_where_nothing_can_be_written_the_tokenizer_is_only_built(tmp_path, caplog):
+    path = write_gguf(tmp_path / "tiny.gguf", "qwen3")
+    tokenizer = load_gguf_tokenizer(GGUFFile(path), cache=path / "kept.json")  # a file is no folder
+    assert tokenizer.encode("ab") == load_gguf_tokenizer(GGUFFile(path)).encode("ab")
+    assert "built at every start" in caplog.text
+    assert list(tmp_path.iterdir()) == [path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,14 +14,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+import app.wiring
+from app.settings import load_settings
 from model.config import DecoderConfig, RotaryConfig
 from model.decoder import Decoder
 from model.decoder_runner import DecoderRunner
+from model.generator import Generator
 from model.kv_cache import CachedSequence, KVCache
 from model.native import library
 from model.native.decoder import NativeDecoder, native_decoder
 from model.native.library import NativeUnavailable, check_processor
 from model.native.packing import GROUP, pack
+from tests.model.tiny_decoders import byte_tokenizer
 
 CPU = torch.device("cpu")
 NEAR = 0.9995  # cosine; a few activations on the border between two codes fall to the other side
@@ -355,6 +360,15 @@ def test_every_matrix_is_kept_once(folder: Path) -> None:
     greedy(DecoderRunner(decoder, 2048, native=native))
 
 
+def test_a_trace_names_the_type_that_native_steps_cache(folder: Path) -> None:
+    """They hold the matrices, so that none of the decoder's own parameters says it."""
+    decoder = computing_in(random_decoder(CONFIGS["gemma"]), torch.bfloat16)
+    native = native_decoder(decoder, folder, "native")
+    generator = Generator("tiny", decoder, byte_tokenizer(), native=native)
+    arithmetic = app.wiring._arithmetic(load_settings({}), generator)
+    assert (arithmetic["decode"], arithmetic["dtype"], arithmetic["device"]) == ("native", "bfloat16", "cpu")
+
+
 def test_who_decodes_is_chosen(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     odd = Decoder.uninitialised(replace(LLAMA, vocab_size=270), dtype=torch.float32, device=CPU)
     assert native_decoder(random_decoder(LLAMA), folder, "plain") is None
@@ -412,3 +426,35 @@ def test_it_is_built_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(subprocess, "run", only_version)
     library.load_library(folder)
+
+
+def test_a_torn_library_is_built_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library.load_library(folder)
+    (whole,) = folder.glob("*.so")
+    torn = tmp_path / whole.name
+    torn.write_bytes(b"")
+    monkeypatch.setattr(library, "_compile", lambda _compiler, made: shutil.copy(whole, made))
+    library.load_library(tmp_path)
+    assert torn.read_bytes() == whole.read_bytes()
+
+
+def test_a_folder_in_which_nothing_loads_is_built_into_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = []
+
+    def useless(_compiler: str, made: Path) -> None:
+        made.write_text("as if nothing here might be executed")
+        built.append(made)
+
+    monkeypatch.setattr(library, "_compile", useless)
+    for _ in range(2):
+        with pytest.raises(NativeUnavailable, match="cannot be loaded"):
+            library.load_library(tmp_path)
+    assert len(built) == 2  # at first, and once again
+
+
+def test_a_folder_that_takes_no_file_says_so(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NativeUnavailable, match="cannot be written"):
+        library.load_library(tmp_path / "file")

@@ -6,6 +6,7 @@ import errno
 import logging
 import multiprocessing
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,11 +19,13 @@ from safetensors.torch import save
 
 from model.decoder import Decoder
 from model.decoder_runner import DecoderRunner
-from model.decoder_tokenizer import PromptTokens
-from model.generator import never
+from model.decoder_tokenizer import PromptTokens, Segments
+from model.generator import DecodingOptions, Generator, never
+from model.kv_cache import BLOCK_TOKENS
+from model.passage_disk import PassageFolder
 from model.passage_store import PassageStore
 from tests.model.passage_files import ROOMY, disk, passage, write_and_read
-from tests.model.tiny_decoders import load_tiny
+from tests.model.tiny_decoders import byte_tokenizer, load_tiny
 
 
 def files(folder: Path) -> list[Path]:
@@ -133,6 +136,21 @@ def test_a_full_disk_is_counted_and_said_once(
     assert len(files(tmp_path)) == 1
 
 
+def test_a_folder_that_cannot_be_read_any_more_is_counted_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "folder"
+    store = disk(folder, disk_bytes(tmp_path / "scale") * 3 // 2)
+    store.put([0], passage(1))
+    shutil.rmtree(folder)
+    folder.write_text("no folder")
+    store.put([1], passage(1))  # over the budget, so the folder is looked at first
+    store.count()
+    assert [0] not in store
+    assert store.unwritten == 1
+    assert caplog.text.count("cannot be kept") == 1
+
+
 def test_what_a_killed_process_left_unfinished_is_removed_later(tmp_path: Path) -> None:
     for age_s in (0, 3600):
         handle, name = tempfile.mkstemp(dir=tmp_path, suffix=".unfinished")
@@ -172,3 +190,34 @@ def test_after_a_restart_nothing_is_computed_again_and_the_logits_are_the_same(
     assert after.passages.disk is not None
     assert after.passages.disk.hits == 2
     assert len(after.passages) == 2  # the next prompt finds them in memory
+
+
+def test_a_prompt_whose_passages_are_not_to_be_kept_leaves_none(tmp_path: Path, decoder: Decoder) -> None:
+    runner = DecoderRunner(decoder, 1024)
+    runner.passages.disk = disk(tmp_path)
+    parts = [[3, 4, 5], [6, 7, 8, 9], [10, 11, 12]]
+    _, unkept = runner.read(PromptTokens(parts, "block", keep=False), never)
+    assert (len(runner.passages), files(tmp_path)) == (0, [])
+    _, kept = runner.read(PromptTokens(parts, "block"), never)
+    assert torch.equal(unkept, kept)
+    assert (len(runner.passages), len(files(tmp_path))) == (2, 2)
+
+
+def test_a_folder_that_cannot_be_looked_at_ends_no_answer(
+    tmp_path: Path, decoder: Decoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No file system takes its name, and asking for a file in it raises OSError, for root too."""
+    generator = Generator("tiny", decoder, byte_tokenizer(), context_tokens=512)
+    prompts = [Segments((f"{word} ", "two ", "why?"), "block") for word in ("one", "another")]
+    options = DecodingOptions(max_new_tokens=3)
+    in_memory = generator.generate_batch(prompts, options)
+    generator.runner.forget()
+    generator.keep_passages(PassageFolder(tmp_path / ("x" * 300), ROOMY))
+    assert generator.generate_batch(prompts, options) == in_memory
+    assert generator.runner.passages.disk is not None
+    assert generator.runner.passages.disk.unwritten == 3
+    assert caplog.text.count("cannot be kept") == 1
+    generator.generate_batch(["long " * BLOCK_TOKENS], options)
+    assert generator.runner.prefixes.held_blocks
+    generator.runner.forget()
+    assert not generator.runner.prefixes.held_blocks
