@@ -60,7 +60,7 @@ generation-figures: $(BIN)/.installed-dev  ## how good the filter of generated q
 	$(BIN)/footnote eval generation .footnote/generation-passages.jsonl --passages $(or $(PASSAGES),60) --show --json
 
 train-smoke: $(BIN)/.installed-dev  ## each training recipe end to end on a tiny subset; also part of `make test`
-	$(BIN)/python -m pytest tests/model/test_train.py tests/model/test_train_answerer.py tests/model/test_verifier_train.py
+	$(BIN)/python -m pytest tests/model/test_train.py tests/model/test_train_answerer_runs.py tests/model/test_verifier_train.py
 
 mutants: $(BIN)/.installed-dev  ## 2,000 broken copies of the shared files through the sandboxed parse
 	nice -n 10 $(BIN)/python -m pytest tests/ingest/test_mutated_files.py -m slow -s --no-cov

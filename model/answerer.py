@@ -24,6 +24,7 @@ class Answerer:
     """An adapter that fits a decoder's card, read but not yet merged."""
 
     id: str
+    sha256: str  # of its file
     info: AnswererInfo
     tensors: Mapping[str, Tensor]
 
@@ -40,7 +41,7 @@ class Answerer:
                 f"answerer {card.id} was trained on a decoder with SHA-256 {info.base_sha256[:12]}, "
                 f"and {base.id} has {base.sha256[:12]}"
             )
-        return cls(card.id, info, tensors)
+        return cls(card.id, card.sha256, info, tensors)
 
     def merge_into(self, decoder: Decoder, tokenizer: DecoderTokenizer) -> None:
         """Change the weights; raises AnswererMismatch, and WeightsError for factors that do not fit."""

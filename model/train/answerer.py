@@ -30,7 +30,7 @@ from model.lora import add_lora, lora_tensors
 from model.prompt_template import PromptTemplate
 from model.registry import ANSWERER_FILE, GEMMA_PACKAGE, ModelCard, resolve_decoder
 from model.train.answers.card import write_answerer_card
-from model.train.answers.data import AnswerData, load_answers
+from model.train.answers.data import FILES, AnswerData, load_answers
 from model.train.answers.japanese import add_japanese
 from model.train.answers.mix import (
     JAPANESE_SHARE,
@@ -43,8 +43,8 @@ from model.train.answers.mix import (
 from model.train.answers.packing import Pack, PackedPast, lay_out
 from model.train.answers.refusals import fit_bias, refusal_margins, refusal_rates
 from model.train.answers.rows import load_rows
-from model.train.data import Split
-from model.train.loop import Loop
+from model.train.data import Split, checksums
+from model.train.loop import Loop, Origin
 from model.train.options import begin, command_line, run_options
 
 log = logging.getLogger("model.train.answerer")
@@ -108,7 +108,13 @@ class AnswererTrainer(Loop[list[Pack]]):
     """The answerer's loop: packs of questions on common contexts, judged by their loss on held-out ones."""
 
     def __init__(
-        self, decoder: Decoder, training: PackMaker, held_out: PackMaker, recipe: AnswererRecipe, work: Path
+        self,
+        decoder: Decoder,
+        training: PackMaker,
+        held_out: PackMaker,
+        recipe: AnswererRecipe,
+        work: Path,
+        origin: Origin,
     ) -> None:
         torch.manual_seed(recipe.first_factors_seed)
         add_lora(decoder, rank=recipe.rank, alpha=recipe.alpha, dropout=recipe.dropout)
@@ -117,7 +123,7 @@ class AnswererTrainer(Loop[list[Pack]]):
         optimizer = torch.optim.AdamW(
             [{"params": factors, "scale": 1.0}], betas=(0.9, 0.98), weight_decay=0.0
         )
-        super().__init__(self.adapters, optimizer, recipe, work)
+        super().__init__(self.adapters, optimizer, recipe, work, origin)
         self.decoder, self.training, self.recipe = decoder, training, recipe
         self.monitor = list(islice(held_out.packs(random.Random(recipe.seed + 1)), recipe.monitor_packs))
 
@@ -131,7 +137,7 @@ class AnswererTrainer(Loop[list[Pack]]):
     def mix_with(self, tensors: Mapping[str, Tensor]) -> None:
         """Move the factors back towards those they started from (WiSE-FT, Wortsman et al., 2022)."""
         for name, factor in lora_tensors(self.decoder).items():
-            factor.lerp_(tensors[name], self.recipe.base_share)
+            factor.lerp_(tensors[name].to(factor.device), self.recipe.base_share)
 
     def batches(self, chance: random.Random) -> Iterator[list[Pack]]:
         """Packs with at least `answers_a_step` questions together."""
@@ -176,6 +182,11 @@ def _load(data: Path, split: Split) -> AnswerData:
     if split == "train":
         add_japanese(loaded, data)
     return loaded
+
+
+def _files(data: Path) -> list[Path]:
+    """What `_load` reads."""
+    return [data / name for name in FILES] if data.is_dir() else [data]
 
 
 def load_base(name: str, models_folder: Path) -> tuple[ModelCard, Decoder, DecoderTokenizer]:
@@ -234,12 +245,15 @@ def train(
     work = out / "work"
     work.mkdir(parents=True, exist_ok=True)
     card, decoder, tokenizer = load_base(decoder_name, models_folder)
+    data_sha256 = checksums(_files(data))
+    origin = {**data_sha256, "decoder": card.sha256}
     base_answerer = None if base is None else Answerer.load(base, card)
     if base_answerer is not None:
+        origin["base"] = base_answerer.sha256
         recipe = replace(recipe, rank=base_answerer.info.rank, alpha=base_answerer.info.alpha)
     template = PromptTemplate()
     makers = {split: pack_maker(each, tokenizer, template, recipe) for split, each in splits.items()}
-    trainer = AnswererTrainer(decoder, makers["train"], makers["dev"], recipe, work)
+    trainer = AnswererTrainer(decoder, makers["train"], makers["dev"], recipe, work, origin)
     if base_answerer is not None:
         trainer.start_from(base_answerer.tensors)
     progress = trainer.run()
@@ -258,11 +272,14 @@ def train(
         "dev": refusal_rates(dev, bias),
         "test": refusal_rates(test, bias),
         "no_answer_bias": bias,
-        "development_loss": -progress.best,
+        "development_loss": -trainer.quality(),  # of what is saved: a mean where there is a base
         "near_duplicates_dropped": splits["train"].removed_chunks,
     }
     log.info("measured; %s", results)
-    write_answerer_card(out, data, command, card, recipe, progress, results)
+    base_sha256, own_data = origin.get("base"), not data.is_dir()
+    write_answerer_card(
+        out, data_sha256, command, card, recipe, progress, results, base_sha256, own_data=own_data
+    )
     return results
 
 
@@ -275,7 +292,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--models", type=Path, default=Path("data/models"), help="where the base is unpacked")
     chosen = parser.parse_args(arguments)
     recipe = begin(chosen, AnswererRecipe())
-    others = () if chosen.base is None else (f"--base {chosen.base}",)
+    others = [] if chosen.decoder == GEMMA_PACKAGE else [f"--decoder {chosen.decoder}"]
+    others += [] if chosen.base is None else [f"--base {chosen.base}"]
     command = command_line("model.train.answerer", chosen, *others)
     train(chosen.data, chosen.out, recipe, command, chosen.models, chosen.decoder, chosen.base)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from model.registry import RERANKER_FILE, sha256_of
 from model.train.curve import loss_curve
-from model.train.data import FILES
 from model.train.loop import Progress
 from model.train.options import machine
 from model.train.trainer import Recipe
@@ -44,7 +44,7 @@ score among them with 0.5. The head's four weights and the calibration were fitt
 
 def write_card(
     out: Path,
-    data: Path,
+    data_sha256: Mapping[str, str],
     command: str,
     recipe: Recipe,
     progress: Progress,
@@ -62,7 +62,7 @@ def write_card(
         "steps": progress.step,
         "pairs": progress.pairs,
         "recipe": dataclasses.asdict(recipe),
-        "data_sha256": {name: sha256_of(data / name) for name in FILES},
+        "data_sha256": data_sha256,
         "weights_sha256": sha256_of(out / RERANKER_FILE),
         "results": results,
     }

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from model.registry import sha256_of
 from model.tokenizer import EncoderTokenizer
 
 Split = Literal["train", "dev", "test"]
@@ -102,6 +103,11 @@ def split_of(passage: Passage) -> Split:
     if position < HELD_OUT_SHARE:
         return "test"
     return "dev" if position < 2 * HELD_OUT_SHARE else "train"
+
+
+def checksums(files: Iterable[Path]) -> dict[str, str]:
+    """SHA-256 of each file, by its name."""
+    return {file.name: sha256_of(file) for file in files}
 
 
 def load_corpus(folder: Path) -> Corpus:

@@ -11,7 +11,7 @@ import math
 import os
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -24,6 +24,7 @@ from model.train.optimisation import Budget, Stopwatch, learning_rate, set_learn
 
 log = logging.getLogger(__name__)
 Batch = TypeVar("Batch")
+Origin = Mapping[str, str]  # SHA-256 of all that a run learns from: data files and networks, by name
 
 _GPU_PARTS = 4  # processes that make batches
 _PART_SEEDS = 1000  # between the seeds of two of them
@@ -64,9 +65,14 @@ class Loop(ABC, Generic[Batch]):
     """The loop and its state; `run` continues from a checkpoint where there is one."""
 
     def __init__(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: LoopRecipe, work: Path
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        recipe: LoopRecipe,
+        work: Path,
+        origin: Origin,
     ) -> None:
-        self.network, self.optimizer, self._recipe = model, optimizer, recipe
+        self.network, self.optimizer, self._recipe, self._origin = model, optimizer, recipe, origin
         self.device = next(model.parameters()).device
         self.checkpoint = work / "checkpoint.pt"
         self.best = work / "best.pt"
@@ -139,6 +145,7 @@ class Loop(ABC, Generic[Batch]):
             "optimizer": self.optimizer.state_dict(),
             "progress": dataclasses.asdict(self.progress),
             "recipe": dataclasses.asdict(self._recipe),  # type: ignore[call-overload]
+            "origin": dict(self._origin),
         }
         save_atomically(state, self.checkpoint)
 
@@ -147,11 +154,19 @@ class Loop(ABC, Generic[Batch]):
             return
         state = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
         if state["recipe"] != dataclasses.asdict(self._recipe):  # type: ignore[call-overload]
-            raise ValueError(f"{self.checkpoint} belongs to another recipe; remove it to start again")
+            raise ValueError(f"{self.checkpoint} belongs to another recipe; {self._remedy}")
+        if state.get("origin") != dict(self._origin):
+            raise ValueError(f"{self.checkpoint} belongs to other data or networks; {self._remedy}")
         self.network.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.progress = Progress(**state["progress"])
         log.info("resumed at step %d", self.progress.step)
+        if self.budget.used(self.progress.step, self.progress.elapsed_s) >= 1.0:
+            log.info("this run is finished: nothing is left to train")
+
+    @property
+    def _remedy(self) -> str:
+        return f"remove it and {self.best.name} beside it to start again"
 
 
 def save_atomically(state: Any, path: Path) -> None:

@@ -50,9 +50,10 @@ def begin(chosen: argparse.Namespace, recipe: AnyRecipe) -> AnyRecipe:
 
 
 def command_line(module: str, chosen: argparse.Namespace, *others: str) -> str:
-    """The command for the card, with the folders' names left open."""
+    """The command for the card, with the names of folders and of a user's own file left open."""
+    data = "QUESTIONS.jsonl" if chosen.data.is_file() else "DATA/train"
     length = f"--minutes {chosen.minutes:g}" if chosen.steps is None else f"--steps {chosen.steps}"
-    parts = [f"python -m {module} --data DATA/train --out FOLDER {length} --seed {chosen.seed}"]
+    parts = [f"python -m {module} --data {data} --out FOLDER {length} --seed {chosen.seed}"]
     return " ".join([*parts, *(f"--set {assignment}" for assignment in chosen.set), *others])
 
 

@@ -27,7 +27,7 @@ from model.reranker_file import Calibration, save_reranker
 from model.tokenizer import EncoderTokenizer
 from model.train.card import write_card
 from model.train.cloze import with_cloze
-from model.train.data import Corpus, Split, load_corpus
+from model.train.data import FILES, Corpus, Split, checksums, load_corpus
 from model.train.evaluate import (
     best_logits,
     candidate_lists,
@@ -98,14 +98,16 @@ def train(
     work = out / "work"
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    encoder_folder = resolve_encoder(encoder_name).path
-    shutil.copyfile(encoder_folder / "tokenizer.json", out / "tokenizer.json")
+    encoder = resolve_encoder(encoder_name)
+    shutil.copyfile(encoder.path / "tokenizer.json", out / "tokenizer.json")
     tokenizer = EncoderTokenizer.load(out / "tokenizer.json")
     corpus = load_corpus(data)
+    data_sha256 = checksums(data / name for name in FILES)
     device = choose_device("auto")
-    model = build_model(encoder_folder, corpus, tokenizer).to(device)
+    model = build_model(encoder.path, corpus, tokenizer).to(device)
     harder = harder_corpus(corpus, encoder_name, recipe)
-    progress = Trainer(harder, model, tokenizer, recipe, work).run()
+    origin = {**data_sha256, "encoder": encoder.sha256}
+    progress = Trainer(harder, model, tokenizer, recipe, work, origin).run()
     model.cpu()
 
     dev = measure(model, tokenizer, corpus, recipe, "dev", questions=recipe.calibration_questions, fit=True)
@@ -119,7 +121,7 @@ def train(
         "calibration": dataclasses.asdict(calibration),
     }
     log.info("measured; %s", results)
-    write_card(out, data, command, recipe, progress, results, encoder_name)
+    write_card(out, data_sha256, command, recipe, progress, results, encoder_name)
     return results
 
 
@@ -130,7 +132,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--base", default=DEFAULT_ENCODER, help="encoder to start from")
     chosen = parser.parse_args(arguments)
     recipe = begin(chosen, Recipe())
-    train(chosen.data, chosen.out, recipe, command_line("model.train.reranker", chosen), chosen.base)
+    others = () if chosen.base == DEFAULT_ENCODER else (f"--base {chosen.base}",)
+    command = command_line("model.train.reranker", chosen, *others)
+    train(chosen.data, chosen.out, recipe, command, chosen.base)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from model.encoder import load_encoder
 from model.tokenizer import EncoderTokenizer
 from model.train.data import Corpus, ListMaker, PairList
 from model.train.evaluate import candidate_lists, list_features, list_logits, ranking_quality
-from model.train.loop import Loop
+from model.train.loop import Loop, Origin
 from model.train.losses import reranker_loss
 from model.train.optimisation import adamw
 
@@ -98,10 +98,16 @@ class Trainer(Loop[list[PairList]]):
     """The reranker's loop: lists of one question's passages, judged by how well they are ranked."""
 
     def __init__(
-        self, corpus: Corpus, model: CrossEncoder, tokenizer: EncoderTokenizer, recipe: Recipe, work: Path
+        self,
+        corpus: Corpus,
+        model: CrossEncoder,
+        tokenizer: EncoderTokenizer,
+        recipe: Recipe,
+        work: Path,
+        origin: Origin,
     ) -> None:
         freeze(model, recipe.frozen_layers)
-        super().__init__(model, adamw(model), recipe, work)
+        super().__init__(model, adamw(model), recipe, work, origin)
         self.corpus, self.model, self.tokenizer, self.recipe = corpus, model, tokenizer, recipe
         self.monitor = candidate_lists(
             corpus,

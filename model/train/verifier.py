@@ -31,7 +31,7 @@ from model.registry import (
 from model.reranker_file import load_reranker
 from model.tokenizer import EncoderTokenizer, token_budget_batches
 from model.train.claims.card import write_verifier_card
-from model.train.claims.data import SUPPORTED, Example
+from model.train.claims.data import JUDGED_FILES, SUPPORTED, Example
 from model.train.claims.material import Material, load_material
 from model.train.claims.mix import mixed
 from model.train.claims.verdicts import (
@@ -42,7 +42,8 @@ from model.train.claims.verdicts import (
     labels_of,
     verdict_logits,
 )
-from model.train.loop import Loop
+from model.train.data import FILES, checksums
+from model.train.loop import Loop, Origin
 from model.train.optimisation import adamw
 from model.train.options import begin, command_line, run_options
 from model.verifier import ClaimBatch, ClaimRow, VerifierNetwork, make_rows, pad_rows
@@ -129,10 +130,11 @@ class VerifierTrainer(Loop[TrainingBatch]):
         tokenizer: EncoderTokenizer,
         recipe: VerifierRecipe,
         work: Path,
+        origin: Origin,
     ) -> None:
         for part in model.frozen():
             part.requires_grad_(False)
-        super().__init__(model, adamw(model, scales=_SCALES), recipe, work)
+        super().__init__(model, adamw(model, scales=_SCALES), recipe, work, origin)
         if self.device.type == "cpu":
             model.encoder.attention = "dense"  # 4 times the fused kernel's speed, at these lengths in bf16
         self.material, self.monitor = material, monitor
@@ -178,26 +180,33 @@ class VerifierTrainer(Loop[TrainingBatch]):
         return quality
 
 
-def build_network(
-    encoder: ModelCard, base: str, tokenizer_id: str, frozen_layers: int
-) -> tuple[VerifierNetwork, bool]:
-    """The network to train, and whether it is a verifier already.
+def resolve_base(name: str) -> ModelCard | None:
+    """The network to start from, a verifier or a reranker.
 
-    `base` is `builtin` or a folder of a verifier to go on from, `reranker` or a folder of a reranker whose
-    upper blocks to start from, or `encoder` for the packaged encoder alone.
+    `name` is `builtin` or a folder of a verifier to go on from, `reranker` or a folder of a reranker whose
+    upper blocks to start from, or `encoder` for the packaged encoder alone, which gives None.
     """
-    if base == "builtin" or (Path(base) / VERIFIER_FILE).is_file():
-        file = resolve_verifier(base).path / VERIFIER_FILE
-        return load_verifier(file, encoder, tokenizer_id).model.train(), True
+    if name == "encoder":
+        return None
+    if name == "builtin" or (Path(name) / VERIFIER_FILE).is_file():
+        return resolve_verifier(name)
+    return resolve_reranker("builtin" if name == "reranker" else name)
+
+
+def build_network(
+    encoder: ModelCard, base: ModelCard | None, tokenizer_id: str, frozen_layers: int
+) -> VerifierNetwork:
+    """The network to train, started from what `resolve_base` found."""
+    if base is not None and base.kind == "verifier":
+        return load_verifier(base.path / VERIFIER_FILE, encoder, tokenizer_id).model.train()
     body = load_encoder(encoder.path)
-    if base != "encoder":
-        name = "builtin" if base == "reranker" else base
-        reranker, _, _ = load_reranker(resolve_reranker(name).path / RERANKER_FILE, tokenizer_id)
+    if base is not None:
+        reranker, _, _ = load_reranker(base.path / RERANKER_FILE, tokenizer_id)
         for block, trained in zip(
             list(body.blocks)[frozen_layers:], list(reranker.encoder.blocks)[frozen_layers:], strict=True
         ):
             block.load_state_dict(trained.state_dict())
-    return VerifierNetwork(body, frozen_layers), False
+    return VerifierNetwork(body, frozen_layers)
 
 
 def held_out(material: Material, count: int, seed: int) -> list[Example]:
@@ -223,12 +232,17 @@ def train(
     tokenizer = EncoderTokenizer.load(encoder.path / "tokenizer.json")
     material, dropped = load_material(data)
     log.info("material ready; %d near-duplicates of held-out passages dropped", dropped)
-    model, is_verifier = build_network(encoder, base, tokenizer.id, recipe.frozen_layers)
-    if not is_verifier:
+    start = resolve_base(base)
+    model = build_network(encoder, start, tokenizer.id, recipe.frozen_layers)
+    goes_on_from = start.sha256 if start is not None and start.kind == "verifier" else None
+    if goes_on_from is None:
         fit_shares(model, list(islice(mixed(material["train"], random.Random(recipe.seed)), _START_CLAIMS)))
     model.to(choose_device("auto"))
     dev = held_out(material["dev"], recipe.held_out_claims, recipe.seed)
-    trainer = VerifierTrainer(material["train"], dev[: recipe.monitor_claims], model, tokenizer, recipe, work)
+    data_sha256 = checksums(data / name for name in (*FILES, *JUDGED_FILES))
+    origin = data_sha256 | {"encoder": encoder.sha256} | ({} if start is None else {"base": start.sha256})
+    monitor = dev[: recipe.monitor_claims]
+    trainer = VerifierTrainer(material["train"], monitor, model, tokenizer, recipe, work, origin)
     progress = trainer.run()
 
     dev_logits = verdict_logits(model, tokenizer, dev, recipe.max_tokens, autocast=trainer.autocast)
@@ -249,8 +263,7 @@ def train(
         "near_duplicates_dropped": dropped,
     }
     log.info("measured; %s", results)
-    started_from = resolve_verifier(base).sha256 if is_verifier else None
-    write_verifier_card(out, data, command, base, recipe, progress, results, started_from)
+    write_verifier_card(out, data_sha256, command, base, recipe, progress, results, goes_on_from)
     return results
 
 

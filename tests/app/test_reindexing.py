@@ -236,16 +236,18 @@ def test_questions_are_answered_throughout_while_the_service_changes_over(client
 
     thread = threading.Thread(target=questions)
     thread.start()
-    run(services.sessions, NEW, chunk_tokens=40)
-    deadline = time.monotonic() + 60
-    while client.app.state.services.models.ingest.encoder_id != "new@1":  # type: ignore[attr-defined]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    asked = len(states)
-    while len(states) < asked + 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    done.set()
-    thread.join(60)
+    try:
+        run(services.sessions, NEW, chunk_tokens=40)
+        deadline = time.monotonic() + 60
+        while client.app.state.services.models.ingest.encoder_id != "new@1":  # type: ignore[attr-defined]
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        asked = len(states)
+        while len(states) < asked + 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        done.set()  # or the questions would never end
+        thread.join(60)
     assert set(states) == {"answered"}
     assert client.get("/readyz").status_code == 200

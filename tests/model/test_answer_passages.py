@@ -7,7 +7,7 @@ from pathlib import Path
 
 from model.train.answers.data import load_answers
 from model.train.answers.passages import main
-from tests.model.test_train_answerer import write_data
+from tests.model.invented_answers import write_data
 
 
 def test_every_passage_of_the_split_is_written_with_what_it_answers(tmp_path: Path) -> None:

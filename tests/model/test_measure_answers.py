@@ -28,7 +28,7 @@ from model.train.answers.measures.instructions import INSTRUCTIONS, PAYLOADS
 from model.train.answers.measures.questions import first_times, rests_on
 from model.train.answers.measures.reader import Answer, Reader, parse_answer
 from model.train.answers.measures.sentences import decision
-from tests.model.test_train_answerer import write_data
+from tests.model.invented_answers import write_data
 from tests.model.tiny import write_encoder
 from tests.model.tiny_decoders import BEGIN, byte_tokenizer, save_checkpoint
 

@@ -28,7 +28,7 @@ from model.train.evaluate import (
 from model.train.loop import Progress
 from model.train.losses import binary_loss, listwise_loss
 from model.train.optimisation import Budget, learning_rate
-from model.train.reranker import train
+from model.train.reranker import main, train
 from model.train.trainer import Recipe, Trainer, build_model
 from tests.model.tiny import write_encoder
 
@@ -107,7 +107,7 @@ def make_trainer(data: Path, encoder: Path, work: Path, recipe: Recipe = RECIPE)
     torch.manual_seed(recipe.seed)
     tokenizer = EncoderTokenizer.load(encoder / "tokenizer.json")
     corpus = load_corpus(data)
-    return Trainer(corpus, build_model(encoder, corpus, tokenizer), tokenizer, recipe, work)
+    return Trainer(corpus, build_model(encoder, corpus, tokenizer), tokenizer, recipe, work, {})
 
 
 def test_the_artifact_of_a_run_loads_in_the_scorer(data: Path, encoder: Path, tmp_path: Path) -> None:
@@ -119,6 +119,20 @@ def test_the_artifact_of_a_run_loads_in_the_scorer(data: Path, encoder: Path, tm
     assert 0 <= results["test"]["ndcg@10_after"] <= 1
     scores = PairScorer.load(str(out), device="cpu").score([("who paints the boat", "anna paints the boat")])
     assert 0 <= scores[0] <= 1
+    file = data / "passages.jsonl.gz"
+    file.write_bytes(file.read_bytes() + gzip.compress(b""))  # the same rows in other bytes
+    with pytest.raises(ValueError, match="other data or networks"):
+        train(data, out, RECIPE, "command", encoder_name=str(encoder))
+
+
+def test_the_command_in_the_card_names_another_encoder(data: Path, encoder: Path, tmp_path: Path) -> None:
+    out, sizes = tmp_path / "out", ("mined_negatives=0", "cloze_questions=0", "max_pair_tokens=24")
+    few = ("monitor_questions=3", "calibration_questions=4", "test_questions=4", "max_tokens=48")
+    sets = [part for size in (*sizes, *few) for part in ("--set", size)]
+    options = ["--steps", "1", "--threads", "1", "--base", str(encoder), *sets]
+    main(["--data", str(data), "--out", str(out), *options])
+    card = json.loads((out / "card.json").read_text())
+    assert card["command"].endswith(f" --base {encoder}")
 
 
 def test_loss_goes_down(data: Path, encoder: Path, tmp_path: Path) -> None:

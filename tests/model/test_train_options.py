@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +39,10 @@ def test_the_card_repeats_the_command() -> None:
         " --set list_size=8 --base x"
     )
     assert machine()
+
+
+def test_the_command_leaves_the_name_of_a_file_open(tmp_path: Path) -> None:
+    file = tmp_path / "secret-project.jsonl"
+    file.touch()
+    command = command_line("model.train.answerer", parsed("--data", str(file)))
+    assert command.startswith("python -m model.train.answerer --data QUESTIONS.jsonl --out FOLDER")

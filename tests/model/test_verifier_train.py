@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
 import random
 from itertools import islice
@@ -56,6 +57,7 @@ from model.train.verifier import (
     VerifierTrainer,
     build_network,
     held_out,
+    resolve_base,
     token_targets,
     train,
 )
@@ -263,7 +265,7 @@ def test_calibration_puts_the_best_decision_at_one_half() -> None:
 
 def test_the_head_starts_from_what_the_texts_share(encoder: Path) -> None:
     tokenizer = EncoderTokenizer.load(encoder / "tokenizer.json")
-    model, _ = build_network(resolve_encoder(str(encoder)), "encoder", tokenizer.id, frozen_layers=1)
+    model = build_network(resolve_encoder(str(encoder)), None, tokenizer.id, frozen_layers=1)
     held = Example("anna paints the boat", "anna paints the boat red", SUPPORTED, "")
     foreign = Example("anna paints the boat", "the lamp is black", NOT_SUPPORTED, "")
     fit_shares(model, [held, foreign] * 20)
@@ -302,7 +304,8 @@ def test_upper_blocks_come_from_the_reranker_and_lower_ones_from_the_encoder(
     encoder: Path, reranker: Path
 ) -> None:
     tokenizer = EncoderTokenizer.load(encoder / "tokenizer.json")
-    model, _ = build_network(resolve_encoder(str(encoder)), str(reranker), tokenizer.id, frozen_layers=1)
+    base = resolve_base(str(reranker))
+    model = build_network(resolve_encoder(str(encoder)), base, tokenizer.id, frozen_layers=1)
     plain = load_encoder(encoder).state_dict()
     state = model.encoder.state_dict()
     assert torch.equal(state["blocks.0.mlp_in.bias"], plain["blocks.0.mlp_in.bias"])
@@ -314,9 +317,9 @@ def make_trainer(data: Path, encoder: Path, work: Path, recipe: VerifierRecipe =
     torch.manual_seed(recipe.seed)
     tokenizer = EncoderTokenizer.load(encoder / "tokenizer.json")
     material, _ = load_material(data)
-    model, _ = build_network(resolve_encoder(str(encoder)), "encoder", tokenizer.id, recipe.frozen_layers)
+    model = build_network(resolve_encoder(str(encoder)), None, tokenizer.id, recipe.frozen_layers)
     monitor = held_out(material["dev"], recipe.monitor_claims, recipe.seed)
-    return VerifierTrainer(material["train"], monitor, model, tokenizer, recipe, work)
+    return VerifierTrainer(material["train"], monitor, model, tokenizer, recipe, work, {})
 
 
 def test_the_artifact_of_a_run_loads_in_the_scorer(
@@ -333,10 +336,18 @@ def test_the_artifact_of_a_run_loads_in_the_scorer(
     scores = ClaimVerifier.load(str(out), encoder=str(encoder), device="cpu").verify(PAIRS)
     np.testing.assert_allclose(scores.sum(1), 1.0, rtol=1e-5)
     tokenizer = EncoderTokenizer.load(encoder / "tokenizer.json")
-    model, is_verifier = build_network(resolve_encoder(str(encoder)), str(out), tokenizer.id, frozen_layers=1)
-    assert is_verifier
+    base = resolve_base(str(out))
+    assert base is not None
+    assert base.kind == "verifier"
+    model = build_network(resolve_encoder(str(encoder)), base, tokenizer.id, frozen_layers=1)
     loaded = load_verifier(out / VERIFIER_FILE, resolve_encoder(str(encoder)), tokenizer.id).model
     assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in loaded.state_dict().items())
+    with pytest.raises(ValueError, match="other data or networks"):
+        train(data, out, RECIPE, "command", encoder_name=str(encoder), base="encoder")
+    file = data / "passages.jsonl.gz"
+    file.write_bytes(file.read_bytes() + gzip.compress(b""))  # the same rows in other bytes
+    with pytest.raises(ValueError, match="other data or networks"):
+        train(data, out, RECIPE, "command", encoder_name=str(encoder), base=str(reranker))
 
 
 def test_training_lowers_the_loss_and_leaves_the_frozen_part_alone(

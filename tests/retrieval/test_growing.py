@@ -267,10 +267,12 @@ def test_searches_go_on_while_it_grows_and_is_rebuilt(tmp_path: Path, entries: l
     finished = threading.Event()
 
     def write() -> None:
-        for start in range(7, len(entries), 140):
-            index.replace([entries[start - 7].document_id], entries[start : start + 140])
-            index.rebuild()
-        finished.set()
+        try:
+            for start in range(7, len(entries), 140):
+                index.replace([entries[start - 7].document_id], entries[start : start + 140])
+                index.rebuild()
+        finally:
+            finished.set()  # or the readers would never end
 
     def read() -> int:
         rounds = 0

@@ -171,14 +171,16 @@ def test_searches_go_on_while_documents_come_go_and_are_saved(store: IndexStore)
 
     def write() -> None:
         change_id = 0
-        for _ in range(4):
-            for change in changes[:12]:
+        try:
+            for _ in range(4):
+                for change in changes[:12]:
+                    change_id += 1
+                    store.apply([IndexChange(change_id, "add", change.document_id, change.entries)])
+                store.save()
                 change_id += 1
-                store.apply([IndexChange(change_id, "add", change.document_id, change.entries)])
-            store.save()
-            change_id += 1
-            store.apply([IndexChange(change_id, "delete", changes[0].document_id)])
-        finished.set()
+                store.apply([IndexChange(change_id, "delete", changes[0].document_id)])
+        finally:
+            finished.set()  # or the readers would never end
 
     def read() -> int:
         rounds = 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from model.registry import ANSWERER_FILE, ModelCard, sha256_of
 from model.train.answers import mix
-from model.train.answers.data import FILES
 from model.train.card import LICENCE
 from model.train.curve import loss_curve
 from model.train.loop import Progress
@@ -32,12 +32,26 @@ prompt template, which the file carries.
   under the causal or the block mask; some passages dirty, some with planted instructions.
 - Whole documents were held out for `dev` (stopping and calibration) and `test`; {near_duplicates_dropped}
   near-duplicates of theirs were dropped from training. Development loss {development_loss:.3f}.
+"""
+_OWN_README = """# Answerer of one's own questions
 
+A LoRA adapter (rank {rank}, on every linear layer) for {base_id}, trained to answer from numbered
+passages with their markers, or `[0]` where they do not say.
+
+- Licence of these weights: {licence}; the decoder's own terms apply to what it is merged into.
+- Made by `{command}` in {minutes} minutes on {machine}: {steps} steps, {pairs} answers.
+  With `--base` it is a mean of the adapter it went on from (its share is in `card.json`) and the end.
+- Questions: those of one file; follow-ups and questions about invented things, made by rule.
+- Documents were held out for `dev` (stopping and calibration) and `test`, by the title of the passage that
+  answers; repeated text was not looked for. Development loss {development_loss:.3f}.
+"""
+_FIGURES = """
 | split | questions: answered by the passages, not | refused: answered by the passages | not |
 |---|---|---|---|
 {rows}
 
-Refusals here are read off the first token; answers as the product writes them are in docs/models.md.
+Refusals here are read off the first token; `footnote eval answers` measures answers as the product writes
+them.
 
 ![loss and development loss](curve.svg)
 
@@ -47,17 +61,25 @@ Refusals here are read off the first token; answers as the product writes them a
 
 def write_answerer_card(
     out: Path,
-    data: Path,
+    data_sha256: Mapping[str, str],
     command: str,
     base: ModelCard,
     recipe: Any,
     progress: Progress,
     results: dict[str, Any],
+    went_on_from_sha256: str | None,
+    *,
+    own_data: bool,
 ) -> None:
-    """Write the three files into `out`; `results` holds the figures of `dev` and `test`."""
+    """Write the three files into `out`; `results` holds the figures of `dev` and `test`.
+
+    `went_on_from_sha256` is the file's of the adapter that training started from, if there was one;
+    `own_data` says that it was on a file of a user's questions, not on the recipe's folder.
+    """
+    sets = mix.SET_WEIGHTS | {mix.STORIES: recipe.story_weight}
     card = {
         "model": "footnote-answerer",
-        "licence": LICENCE,
+        "licence": _licence(went_on_from_sha256) if own_data else LICENCE,
         "base_id": base.id,
         "base_sha256": base.sha256,
         "command": command,
@@ -66,9 +88,10 @@ def write_answerer_card(
         "steps": progress.step,
         "pairs": progress.pairs,
         "recipe": dataclasses.asdict(recipe),
-        "mix": {"sets": mix.SET_WEIGHTS | {mix.STORIES: recipe.story_weight}, "kinds": mix.KINDS},
-        "data_sha256": {path.name: sha256_of(path) for path in _files(data)},
+        "mix": {"kinds": mix.KINDS} if own_data else {"sets": sets, "kinds": mix.KINDS},
+        "data_sha256": data_sha256,
         "weights_sha256": sha256_of(out / ANSWERER_FILE),
+        "went_on_from_sha256": went_on_from_sha256,
         "results": results,
     }
     (out / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
@@ -76,12 +99,14 @@ def write_answerer_card(
     (out / "curve.svg").write_text(curve, encoding="utf-8")
     shown = {key: results[key] for key in ("near_duplicates_dropped", "development_loss")}
     rows = "\n".join(_row(split, results[split]) for split in ("dev", "test"))
-    text = _README.format(rows=rows, rank=recipe.rank, **shown, **card)
+    readme = (_OWN_README if own_data else _README) + _FIGURES
+    text = readme.format(rows=rows, rank=recipe.rank, **shown, **card)
     (out / "README.md").write_text(text, encoding="utf-8")
 
 
-def _files(data: Path) -> list[Path]:
-    return [data / name for name in FILES] if data.is_dir() else [data]
+def _licence(went_on_from_sha256: str | None) -> str:
+    own = "that of the questions and their passages"
+    return own if went_on_from_sha256 is None else f"{own}, and of the adapter it went on from"
 
 
 def _row(split: str, figures: dict[str, float | None]) -> str:

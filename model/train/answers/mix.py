@@ -148,13 +148,16 @@ class PackMaker:
     def _context(self, item: Item, answerable: bool, count: int, chance: random.Random) -> list[int]:
         """Chunk indices in random order: hard ones first, then hard ones of theirs, then any."""
         chosen = [item.chunk] if answerable else []
+        japanese = item.source == SOURCE
+        if self._of_language[japanese] == [item.chunk]:
+            return chosen  # a small file of one's own may hold nothing else to draw
         pool = chance.sample(item.hard, len(item.hard))
         seen = {item.chunk, *pool}
         while len(chosen) < count:
             if not pool:
                 related = [chunk for own in chosen for near in self._answered[own] for chunk in near.hard]
                 fresh = [chunk for chunk in dict.fromkeys(related) if chunk not in seen]
-                pool = chance.sample(fresh, len(fresh)) or [self._any(chance, japanese=item.source == SOURCE)]
+                pool = chance.sample(fresh, len(fresh)) or [self._any(chance, japanese=japanese)]
                 seen.update(pool)
             chunk = pool.pop()
             if chunk not in chosen and not holds(self._data.chunks[chunk].text, item.answers):
@@ -245,7 +248,7 @@ class PackMaker:
         for each in asked:
             if each.answer is not None and not each.full and chance.random() < ASK_SHARE:
                 prompt = self._template.ask_segment(numbers[each.passage])
-                branches.append(Branch(self._encode(prompt), self._target(each.question)))
+                branches.append(Branch(self._encode(prompt), self._target(each.question), asks=True))
         if noise:
             kept = [each.answer for each in asked if each.answer]
             texts = [_noisy(text, kept, chance) for text in texts]

@@ -31,6 +31,7 @@ class Branch:
 
     prompt: list[int]
     target: list[int]
+    asks: bool = False  # for a question that a passage answers: nothing that could be refused
 
 
 @dataclass(frozen=True, slots=True)

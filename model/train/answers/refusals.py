@@ -28,7 +28,11 @@ class RefusalMargins:
 def refusal_margins(
     decoder: Decoder, maker: PackMaker, refusal: Sequence[int], *, packs: int, seed: int
 ) -> RefusalMargins:
-    """Margins of the questions of some packs of documents; `refusal` are the tokens of a refusal."""
+    """Margins of the questions of some packs of documents; `refusal` are the tokens of a refusal.
+
+    The decoder is left in evaluation mode.
+    """
+    decoder.eval()  # a finished run that is calibrated again comes here without an evaluation before
     answerable: list[float] = []
     unanswerable: list[float] = []
     chance = random.Random(seed)
@@ -40,8 +44,9 @@ def refusal_margins(
         logits = decoder.logits(hidden[0, starts])
         margins = logits[:, refusal[0]] - _without(logits, refusal[0]).amax(-1)
         for branch, margin in zip(pack.branches, margins.tolist(), strict=True):
-            refused = branch.target[: len(refusal)] == list(refusal)
-            (unanswerable if refused else answerable).append(margin)
+            if not branch.asks:
+                refused = branch.target[: len(refusal)] == list(refusal)
+                (unanswerable if refused else answerable).append(margin)
     return RefusalMargins(np.array(answerable), np.array(unanswerable))
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from model.registry import VERIFIER_FILE, sha256_of
 from model.train.card import LICENCE
-from model.train.claims.data import JUDGED_FILES
 from model.train.claims.mix import SHARES
 from model.train.curve import loss_curve
-from model.train.data import FILES
 from model.train.loop import Progress
 from model.train.options import machine
 
@@ -45,7 +44,7 @@ The file holds only what differs from the packaged encoder. `card.json` has the 
 
 def write_verifier_card(
     out: Path,
-    data: Path,
+    data_sha256: Mapping[str, str],
     command: str,
     base: str,
     recipe: Any,
@@ -68,7 +67,7 @@ def write_verifier_card(
         "pairs": progress.pairs,
         "recipe": dataclasses.asdict(recipe),
         "shares": SHARES,
-        "data_sha256": {name: sha256_of(data / name) for name in (*FILES, *JUDGED_FILES)},
+        "data_sha256": data_sha256,
         "weights_sha256": sha256_of(out / VERIFIER_FILE),
         "went_on_from_sha256": went_on_from_sha256,
         "results": results,
