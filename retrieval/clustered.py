@@ -45,6 +45,7 @@ class SearchEffort:
     """What a search may cost at most; `tune` finds out how much of it recall needs."""
 
     scanned: int = 700_000  # permitted vectors whose codes are compared, 4 ns each
+    scanned_of_all: float = 0.25  # as many as this share of all, where that is more
     short_list: int = 1024  # scored exactly at least; twice as many as are asked for where that is more
     exact: int = 2_000  # permitted vectors up to which all are scored exactly
 
@@ -255,8 +256,14 @@ class ClusteredIndex:
             sizes = selection.per_list(self._list_of_row, len(sizes))
         order = np.argsort(-scores)
         order = order[sizes[order] > 0]
-        enough = max(min(self._effort.scanned, self._share * int(self._list_sizes.sum())), wanted)
+        enough = max(self._enough(), wanted)
         return order[: int(np.searchsorted(np.cumsum(sizes[order]), enough)) + 1]
+
+    def _enough(self) -> float:
+        """How many permitted rows a search scans: the tuned share of all, as far as its effort allows."""
+        everything = int(self._list_sizes.sum())
+        allowed = max(self._effort.scanned, self._effort.scanned_of_all * everything)
+        return min(self._share * everything, allowed)
 
     def chunk_ids(self) -> frozenset[int]:
         """Every chunk in the index."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +123,21 @@ def test_the_share_is_kept_with_the_index(of_topics: Tuned, tmp_path: Path) -> N
 
 def test_an_index_of_an_older_release_scans_as_much_as_it_may(of_topics: Tuned, tmp_path: Path) -> None:
     assert scanning_all(of_topics, tmp_path).share == 1.0
+
+
+def test_a_large_index_may_scan_a_share_of_all_beyond_the_fixed_number(
+    of_noise: Tuned, tmp_path: Path
+) -> None:
+    of_noise.index.save(tmp_path)
+    questions = noise(60, seed=5)
+
+    def recall(scanned_of_all: float) -> float:
+        effort = replace(EFFORT, scanned=1, scanned_of_all=scanned_of_all)
+        index = ClusteredIndex.load(tmp_path, VectorFile(tmp_path, DIMENSION), DIMENSION, effort)
+        return Tuned(index, of_noise.source, of_noise.vectors).recall(questions)
+
+    assert recall(1.0) == of_noise.recall(questions)
+    assert recall(0.0) < recall(0.25) < recall(1.0)
 
 
 def test_the_least_share_that_finds_enough_is_taken(of_noise: Tuned) -> None:
