@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from app.evals.commands import evals_app
@@ -71,6 +72,29 @@ def test_a_gate_lets_a_good_run_pass_and_a_regression_fail(
     missing = gate(tmp_path, '[[rule]]\nmetric = "f2"\nminimum = 0\n')
     broken = footnote_eval("run", questions, "--docs", docs, "--gate", missing)
     assert (broken.exit_code, broken.stderr.splitlines()[-1]) == (1, "gate: f2 was not measured")
+
+
+def test_a_file_that_changed_is_read_again_unless_its_set_has_questions_from_elsewhere(
+    footnote_eval: Callable[..., Any], files: tuple[Path, Path], client: TestClient
+) -> None:
+    questions, docs = files
+
+    def asked() -> tuple[int, int]:
+        result = footnote_eval("run", questions, "--docs", docs, "--json")
+        assert result.exit_code == 0, result.output
+        line = json.loads(result.stdout.splitlines()[-1])
+        run = client.get(f"/v1/evals/{line['run_id']}").json()
+        return run["set_id"], run["total"]
+
+    set_id, count = asked()
+    assert count == 2
+    with questions.open("a") as file:
+        file.write("3,Who paints the ferry?,,no,\n")
+    assert asked() == (set_id, 3)
+    written = {"question": "Who rows?", "answerable": False}
+    assert client.post(f"/v1/eval-sets/{set_id}/cases", json=written).status_code == 201
+    questions.write_text("id,question,answers,answerable,gold_file\n4,Who sings?,,no,\n")
+    assert asked() == (set_id, 4)
 
 
 @pytest.mark.parametrize(

@@ -99,24 +99,27 @@ def broken_rules(services: Services, gate: Gate, run: EvalRunOut) -> list[str]:
 
 
 def _set(session: Session, user: Account, name: str) -> EvalSet:
-    """By name or id; else a file or BEIR folder, which becomes the set of its name."""
+    """By name or id; else a file or BEIR folder, which becomes the set of its name.
+
+    A set that was read from the file of its name is read again, because the file may have changed; not one
+    with questions from elsewhere, which would be lost.
+    """
     row = sets.get_set_by_name(session, user.id, name)
     if row is None and name.isdecimal():
         row = sets.get_set(session, user.id, int(name))
-    if row is not None:
-        return row
-    path = Path(name)
-    if not path.exists():
-        raise EvalSetNotFound(f"There is no eval set {name!r}, and no file of that name.")
-    return _loaded(session, user, path)
-
-
-def _loaded(session: Session, user: Account, path: Path) -> EvalSet:
-    """The set keeps its id when its file is read again, so that its runs can be compared."""
-    read = read_set([path])
-    row = sets.get_set_by_name(session, user.id, str(path))
+    is_file = Path(name).exists() and (row is None or (row.name == name and sets.is_of_file(session, row.id)))
+    if is_file:
+        return _loaded(session, user, name, row)
     if row is None:
-        return sets_service.create_read(session, user, str(path), None, read)
+        raise EvalSetNotFound(f"There is no eval set {name!r}, and no file of that name.")
+    return row
+
+
+def _loaded(session: Session, user: Account, name: str, row: EvalSet | None) -> EvalSet:
+    """The set keeps its id when its file is read again, so that its runs can be compared."""
+    read = read_set([Path(name)])
+    if row is None:
+        return sets_service.create_read(session, user, name, None, read)
     sets.clear_set(session, row)
     sets_service.add_cases(session, row, read.cases, "file")
     sets.add_corpus(session, row, read.corpus)

@@ -47,6 +47,12 @@ def clear_set(session: Session, row: EvalSet) -> None:
         session.execute(delete(table).where(table.set_id == row.id))
 
 
+def is_of_file(session: Session, set_id: int) -> bool:
+    """Whether every question was read from a file."""
+    other = select(EvalCase.id).where(EvalCase.set_id == set_id, EvalCase.origin != "file").limit(1)
+    return session.scalar(other) is None
+
+
 def count_cases(session: Session, set_id: int) -> dict[str, int]:
     """Questions by status."""
     statement = (
