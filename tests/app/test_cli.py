@@ -135,8 +135,10 @@ def test_an_option_that_would_do_nothing_is_refused(
 
 
 def test_ctrl_c_leaves_what_was_read_of_a_site_and_says_so(
-    run: Run, site: WebSite, monkeypatch: pytest.MonkeyPatch
+    run: Run, site: WebSite, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     monkeypatch.setattr(crawling, "PAUSE_S", 0.0)
     monkeypatch.setattr(fetching, "Fetcher", lambda: reader(limits=FetchLimits()))
     site.html("/", f'<p>{FERRY}</p><a href="/slow">slow</a>')
