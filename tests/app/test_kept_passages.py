@@ -81,16 +81,20 @@ def test_a_deletion_takes_them_and_those_that_a_question_wrote_meanwhile(
     assert len(kept_passages.kept_files(folder)) == 1
 
 
-def test_a_deletion_that_a_question_has_taken_in_first_is_followed(
-    services: Services, document_id: int
-) -> None:
+def delete_and_ask(services: Services, document_id: int) -> None:
     """A question brings the index up to date by itself, before the follower's next round."""
-    folder = keep_a_passage(services)
-    follower = IndexFollower(services)
-    follower._round()
     delete(services, document_id)
     with services.sessions() as session:
         index_follower.catch_up(session, services.index, encoder_id=services.models.ingest.encoder_id)
+
+
+def test_a_deletion_that_a_question_has_taken_in_first_is_followed(
+    services: Services, document_id: int
+) -> None:
+    folder = keep_a_passage(services)
+    follower = IndexFollower(services)
+    follower._round()
+    delete_and_ask(services, document_id)
     follower._round()
     assert kept_passages.kept_files(folder) == []
     with services.sessions() as session:
@@ -102,9 +106,7 @@ def test_after_a_crash_the_next_start_takes_them(services: Services, document_id
     folder = keep_a_passage(services)
     follower = IndexFollower(services)
     follower._round()
-    delete(services, document_id)
-    with services.sessions() as session:
-        index_follower.catch_up(session, services.index, encoder_id=services.models.ingest.encoder_id)
+    delete_and_ask(services, document_id)
     assert [problem.code for problem in check(services).problems if "passages" in problem.code] == [
         "passages_left"
     ]
