@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app import doctor_rows as rows
 from app.compaction import compact
+from app.data_folders import passage_folder
 from app.db import WriteLock, schema_is_current, take_lock
 from app.documents import encoders, index_log, kept_passages, repository, sketching, sweeping
 from app.documents.encoders import require_encoder
@@ -24,7 +25,7 @@ from app.errors import AppError
 from app.jobs import repository as jobs
 from app.jobs.workplace import Workplace
 from app.reindexing import add_vectors
-from app.services import Services, passage_folder
+from app.services import Services
 
 NAMED = 5  # ids shown with a problem
 ABANDONED_AFTER_S = 24 * 3600.0

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine
 
 from app.answers.inspecting import Inspections
 from app.answers.running import RunningAnswers
 from app.answers.types import GeneratorName, Verify
+from app.data_folders import index_folder
 from app.db import Sessions, create_engine, make_sessions, migrate
 from app.documents.blobs import BlobStore
 from app.settings import Settings
@@ -253,24 +253,6 @@ def _open_workspace(folder: Path) -> Workspace:
     folder.mkdir(exist_ok=True)
     with exclusive(folder):
         return Workspace(folder)
-
-
-def index_folder(settings: Settings) -> Path:
-    """Where this database's snapshots are: another database has another history of changes."""
-    return settings.data_dir / "index" / _database_digest(settings)
-
-
-def _database_digest(settings: Settings) -> str:
-    """Twelve letters for the database: the same in a folder that was moved, and under a new password."""
-    named = "in the data folder"
-    if settings.database_url:
-        named = make_url(settings.database_url).render_as_string(hide_password=True)
-    return hashlib.sha256(named.encode()).hexdigest()[:12]
-
-
-def passage_folder(settings: Settings) -> Path:
-    """Where the decoder keeps what it has read of this database's documents."""
-    return settings.data_dir / "passages" / _database_digest(settings)
 
 
 def open_index(settings: Settings, models: IngestModels) -> IndexStore:

@@ -35,7 +35,8 @@ class TrustedHosts:
 
     def _refusal(self, method: str, headers: Headers) -> AppError | None:
         host = host_name("//" + headers.get("host", ""))
-        if ANY not in self._names and not (is_here(host) or host in self._names):
+        is_known = "host" not in headers or is_here(host) or host in self._names  # browsers always send one
+        if ANY not in self._names and not is_known:
             return HostNotAllowed(f"The host name {host!r} is not allowed.")
         if method not in CHANGES_NOTHING and self._is_cross_site(host, headers):
             return CrossSiteRequest("The page of another site sent this.")

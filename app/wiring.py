@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from app.data_folders import adopt_older_folders, passage_folder
 from app.device_generator import DeviceGenerator, sum_of
 from app.device_worker import DeviceWorker
 from app.errors import AppError, ConfigurationError, Overloaded
@@ -25,7 +26,6 @@ from app.services import (
     PromptMask,
     Services,
     assemble_services,
-    passage_folder,
 )
 from app.settings import Settings
 from model.answerer import AnswererMismatch
@@ -100,6 +100,7 @@ def _load_failures_explained() -> Iterator[None]:
 
 def build_services(settings: Settings) -> Services:
     """Everything the API and the command line need."""
+    adopt_older_folders(settings)
     return assemble_services(settings, build_models(settings))
 
 

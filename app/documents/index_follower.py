@@ -15,12 +15,13 @@ from enum import StrEnum
 
 from sqlalchemy.exc import DBAPIError
 
+from app.data_folders import passage_folder
 from app.documents.encoder_switch import changed_over, remember
 from app.documents.index_sync import catch_up
 from app.documents.kept_passages import Forgetting
 from app.documents.sweeping import sweep_services
 from app.errors import AppError, ErrorBody, Overloaded
-from app.services import Services, passage_folder
+from app.services import Services
 from retrieval.index_store import IndexStore
 
 log = logging.getLogger(__name__)

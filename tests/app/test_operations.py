@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +15,13 @@ from pydantic import TypeAdapter
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
+from app.data_folders import adopt_older_folders, index_folder, passage_folder
 from app.documents import index_follower
 from app.documents.local import ingest_paths
 from app.error_handlers import install_error_handlers
 from app.errors import ErrorBody, Overloaded
 from app.main import create_app
-from app.services import Services, index_folder
+from app.services import Services
 from app.settings import Settings
 from app.tables import EncoderRow, Job, VectorRow, utc_now
 from retrieval.index_store import IndexStore
@@ -154,6 +156,39 @@ def test_indexes_are_found_again_in_a_moved_folder_and_under_a_new_password(tmp_
     )
     assert first == other
     assert len({digest(data_dir=here), first, third}) == 3
+
+
+class TestFoldersNamedByAnEarlierVersion:
+    """It took the whole address of the database, the data folder's path and the password in it."""
+
+    @staticmethod
+    def older(settings: Settings, kind: str) -> Path:
+        name = hashlib.sha256(settings.resolved_database_url.encode()).hexdigest()[:12]
+        folder = settings.data_dir / kind / name
+        folder.mkdir(parents=True)
+        (folder / "kept").write_text(kind)
+        return folder
+
+    def test_they_get_their_present_names(self, settings: Settings) -> None:
+        left = [self.older(settings, "index"), self.older(settings, "passages")]
+        adopt_older_folders(settings)
+        assert (index_folder(settings) / "kept").read_text() == "index"
+        assert (passage_folder(settings) / "kept").read_text() == "passages"
+        assert not any(folder.exists() for folder in left)
+
+    def test_they_go_where_there_is_a_present_one(self, settings: Settings) -> None:
+        left = self.older(settings, "passages")
+        passage_folder(settings).mkdir(parents=True)
+        adopt_older_folders(settings)
+        assert not left.exists()
+        assert not list(passage_folder(settings).iterdir())
+
+    def test_a_name_that_did_not_change_stays(self, settings: Settings) -> None:
+        named = settings.model_copy(update={"database_url": f"sqlite:///{settings.data_dir / 'other.db'}"})
+        folder = self.older(named, "index")
+        adopt_older_folders(named)
+        assert folder == index_folder(named)
+        assert (folder / "kept").is_file()
 
 
 class TestMetrics:

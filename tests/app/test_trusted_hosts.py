@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.types import Message
 
 from app.errors import ConfigurationError
 from app.main import create_app
 from app.services import Services
 from app.settings import Settings, load_settings
-from app.trusted_hosts import allowed_names
+from app.trusted_hosts import TrustedHosts, allowed_names
 from tests.conftest import client_of
 
 Build = Callable[[Settings], Services]
@@ -47,6 +49,23 @@ def test_addresses_and_localhost_are_allowed(client: TestClient, host: str) -> N
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_name_that_leads_here_unasked_is_refused(client: TestClient, method: str, host: str) -> None:
     assert refused(client, method, host=host) == "host_not_allowed"
+
+
+def test_a_health_check_without_a_host_is_no_browser(settings: Settings, build: Build) -> None:
+    """HTTP/1.0, which neither the client of the tests nor any browser speaks."""
+    app = create_app(settings, build)
+    scope = {"type": "http", "method": "GET", "path": "/healthz", "headers": [], "query_string": b""}
+    answers: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        answers.append(message)
+
+    with client_of(app):  # started
+        asyncio.run(TrustedHosts(app, allowed_names(settings))(scope, receive, send))
+    assert answers[0]["status"] == 200
 
 
 def test_the_refusal_names_the_setting_and_is_counted(client: TestClient) -> None:

@@ -13,10 +13,11 @@ import torch
 
 import app.wiring
 from app.answers.few_shot import FewShotTemplate
+from app.data_folders import passage_folder
 from app.device_generator import DeviceGenerator
 from app.device_worker import DeviceWorker
 from app.errors import ConfigurationError, Overloaded
-from app.services import GenerateOptions, Models, passage_folder
+from app.services import GenerateOptions, Models
 from app.settings import Settings, load_settings
 from model.adapter_file import AnswererInfo, save_answerer
 from model.decoder_tokenizer import load_tokenizer_folder
