@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 
 from app.accounts.types import Account
 from app.answers import corpus_sources as sources
+from app.answers.cell_numbers import number
 from app.answers.comparisons import comparisons
 from app.answers.corpus_kind import Kind, Words, corpus_kind, counts_documents, mentioned, topic
 from app.answers.named_comparison import NamedComparison, named_comparison
-from app.answers.stored_tables import Row, Table, number, tables_of
+from app.answers.stored_tables import Row, Table, tables_of
 from app.answers.table_question import RowQuestion, row_question
 from app.answers.types import Basis, Passage
 from app.answers.words import content_words
@@ -187,7 +188,7 @@ def _row_lines(
         )
 
     name, first = table.name, table.columns[0]
-    if asked.operation in ("list", "highest", "lowest"):
+    if asked.operation in ("list", "value", "highest", "lowest"):
         listed = [Line(_row_text(row, first, asked), evidence([row])) for row in shown[:LISTED]]
         rest = len(shown) - LISTED
         return [*listed, *([Line(f"and {rest} more rows of {name}", ())] if rest > 0 else [])]
