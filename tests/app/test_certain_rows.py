@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from fastapi.testclient import TestClient
 
+from app.answers import corpus_sources
 from app.answers.stored_tables import numeric, tables_of
 from tests.app.asking import ask, upload
 
@@ -146,3 +147,20 @@ def test_a_decimal_comma_in_another_column_leaves_thousands_open() -> None:
     text = "Part: A | Price: 3,50 | Weight: 1,250\nPart: B | Price: 12,99 | Weight: 2,500"
     (table,) = tables_of(1, "parts.csv", text)
     assert (numeric(table, "Price"), numeric(table, "Weight")) == (True, False)
+
+
+def test_a_table_that_is_too_large_takes_no_room_from_those_behind_it(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(client, {"large.csv": "Product,Colour\n" + "Velm heater,red\n" * 20, "sales.csv": REVENUE})
+    monkeypatch.setattr(corpus_sources, "MOST_TABLE_CHARACTERS", 300)
+    answer = ask(client, "What is the total revenue?")
+    assert answer["answer"] == "• Sum of Revenue: 210 over 6 rows of sales.csv [1]"
+    assert answer["basis"]["note"].endswith("1 further spreadsheets were not read.")
+    words = "How many red products are sold in Velm?"
+    note = ask(client, words, config={"evidence_threshold": 0.0})["basis"]["note"]
+    assert "not every word of the question" in note
+    assert note.endswith("; 1 spreadsheets are too many or too large for one question.")
+    monkeypatch.setattr(corpus_sources, "MOST_TABLE_CHARACTERS", 10)
+    note = ask(client, words, config={"evidence_threshold": 0.0})["basis"]["note"]
+    assert note.endswith("No rows were computed: 2 spreadsheets are too many or too large for one question.")
