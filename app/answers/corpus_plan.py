@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 
 from app.accounts.types import Account
 from app.answers import corpus_sources as sources
+from app.answers.cell_numbers import number
 from app.answers.comparisons import comparisons
 from app.answers.corpus_kind import Kind, Words, corpus_kind, counts_documents, mentioned, topic
 from app.answers.named_comparison import NamedComparison, named_comparison
-from app.answers.stored_tables import Row, Table, number, tables_of
+from app.answers.stored_tables import Row, Table, tables_of
 from app.answers.table_question import RowQuestion, row_question
 from app.answers.types import Basis, Passage
 from app.answers.words import content_words
@@ -33,6 +34,10 @@ COMPARED_PASSAGES = 3  # of a document that a comparison names
 OPENING_PASSAGES = 4  # of a document that is summarised as a whole
 CITED_ROWS = 10
 LISTED = 50
+_UNCERTAIN = (
+    "not every word of the question is a column or a value, or the rows leave something to guess, such as "
+    "totals among them, empty cells or mixed units"
+)
 _ROW_WORDS = re.compile(
     r"\b(?:how many|number of|count|average|mean|sum|total|highest|largest|greatest|biggest|most|lowest"
     r"|smallest|least|fewest|list|which|name all)\b",
@@ -118,15 +123,18 @@ def partial_basis(
     documents = sources.ready_documents(session, access)
     total = sources.count_passages(session, documents)
     rest = ": the others were not read for this answer" if total > len(read) else ""
-    rows = (
-        " No rows were computed: not every word of the question is a column or a value, or some rows could "
-        "not be told apart."
-    )
-    return Basis(
-        kind or "count",
-        "passages",
-        f"Based on {len(read)} of {total} passages{rest}.{rows if of_rows else ''}",
-    )
+    why = f" No rows were computed: {_why_no_rows(session, documents)}." if of_rows else ""
+    return Basis(kind or "count", "passages", f"Based on {len(read)} of {total} passages{rest}.{why}")
+
+
+def _why_no_rows(session: Session, documents: Sequence[Document]) -> str:
+    """What kept a question about rows from being computed: its words and the rows, or the size of tables."""
+    tables, left_out = sources.tables_among(session, documents)
+    reasons = [
+        *([_UNCERTAIN] if tables or not left_out else []),
+        *([f"{left_out} spreadsheets are too many or too large for one question"] if left_out else []),
+    ]
+    return "; ".join(reasons)
 
 
 def _from_table(passage: Passage) -> bool:
@@ -187,7 +195,7 @@ def _row_lines(
         )
 
     name, first = table.name, table.columns[0]
-    if asked.operation in ("list", "highest", "lowest"):
+    if asked.operation in ("list", "value", "highest", "lowest"):
         listed = [Line(_row_text(row, first, asked), evidence([row])) for row in shown[:LISTED]]
         rest = len(shown) - LISTED
         return [*listed, *([Line(f"and {rest} more rows of {name}", ())] if rest > 0 else [])]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -80,8 +79,12 @@ def tables_among(session: Session, documents: Sequence[Document]) -> tuple[list[
         .group_by(DocumentPage.document_id)
     )
     characters: dict[int, int] = {row[0]: row[1] for row in session.execute(ends)}
-    sums = accumulate(characters.get(each.id, 0) for each in tables)
-    read = [each for each, total in zip(tables, sums, strict=True) if total <= MOST_TABLE_CHARACTERS]
+    read, total = [], 0
+    for each in tables:
+        with_it = total + characters.get(each.id, 0)
+        if with_it <= MOST_TABLE_CHARACTERS:  # one that is refused takes no room from those behind it
+            read.append(each)
+            total = with_it
     return read, len(every) - len(read)
 
 

@@ -10,10 +10,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from app.answers.cell_numbers import is_figure
+
 _CELL = re.compile(r"([^:|]{1,60}): (.+)")
 GAP = " | "
-_NUMBER = re.compile(r"(?:[A-Z]{3}\s|[^\w\s\-+]\s?)?([-+]?\d[\d.,]*)\s?([^\d\s]{0,12})")
-_MONTH = re.compile(r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.IGNORECASE)
+_TOTAL_WORDS = """
+    total totals sum sums subtotal subtotals average summe gesamt gesamtsumme gesamtbetrag gesamtergebnis
+    insgesamt zwischensumme endsumme durchschnitt totaux somme moyenne totales suma promedio totale somma
+    totaal totalt summa soma razem
+"""
+_TOTAL_WORD = "|".join(_TOTAL_WORDS.split())
+_TOTAL = re.compile(rf"^\W*(?:{_TOTAL_WORD})\b|\b(?:{_TOTAL_WORD})\W*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,7 @@ class Table:
     title: str  # the line above it, such as the name of the sheet
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
-    is_whole: bool = True  # no line of it could not be read: what is counted is all there is
+    is_whole: bool = True  # every line of it was read and is a row like the others: they are all there is
 
     @property
     def name(self) -> str:
@@ -81,7 +88,21 @@ def _table(
     is_row_above = title.startswith(tuple(f"{name}: " for name in columns))
     may_be_note = len(rows[-1].cells) == 1
     is_whole = is_whole and not is_row_above and not may_be_note
+    is_whole = is_whole and not any(_is_total(row) or _is_heading(row, columns) for row in rows)
     yield Table(document_id, file_name, title, columns, tuple(rows), is_whole)
+
+
+def _is_total(row: Row) -> bool:
+    """Whether a row sums up others, by the words of its first filled cell."""
+    return _TOTAL.search(next(iter(row.cells.values()))) is not None
+
+
+def _is_heading(row: Row, columns: Sequence[str]) -> bool:
+    """Whether a row may stand above others, such as the name of their group.
+
+    Of two columns a single cell is as often a row whose other cell is empty: who asks says whether it counts.
+    """
+    return len(row.cells) == 1 and len(columns) > 2
 
 
 def _row(line: str, start: int) -> Row | None:
@@ -90,22 +111,7 @@ def _row(line: str, start: int) -> Row | None:
     return Row(named, start, start + len(line)) if len(named) == len(cells) else None
 
 
-def number(cell: str) -> float | None:
-    """The number that a cell holds, a unit or currency beside it aside; None for anything else.
-
-    A comma followed by three digits groups thousands, any other comma is a decimal one.
-    """
-    found = _NUMBER.fullmatch(cell.strip())
-    if found is None or _MONTH.match(found[2]):
-        return None
-    digits = re.sub(r",(?=\d{3}(?:\D|$))", "", found[1]).replace(",", ".")
-    try:
-        return float(digits)
-    except ValueError:
-        return None
-
-
 def numeric(table: Table, column: str) -> bool:
-    """Whether nearly every filled cell of a column is a number."""
-    cells: Sequence[str] = [row.cells[column] for row in table.rows if column in row.cells]
-    return bool(cells) and sum(number(cell) is not None for cell in cells) >= 0.9 * len(cells)
+    """Whether the filled cells of a column are numbers that can be added and compared."""
+    cells = [row.cells[column] for row in table.rows if column in row.cells]
+    return is_figure(cells, (cell for row in table.rows for cell in row.cells.values()))

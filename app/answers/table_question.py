@@ -7,14 +7,15 @@ the file's name. One word that is not, and the rows are not asked: a wrong exact
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from app.answers.stored_tables import Row, Table, number, numeric
+from app.answers.cell_numbers import begins_with_number, number
+from app.answers.stored_tables import Row, Table, numeric
 from app.answers.words import STOP_WORDS, WORD
 
-Operation = Literal["count", "list", "sum", "average", "highest", "lowest"]
+Operation = Literal["count", "value", "list", "sum", "average", "highest", "lowest"]
 _OPERATIONS: tuple[tuple[Operation, str], ...] = (
     ("count", r"how\s+many|number\s+of|count(?:\s+the)?"),
     ("average", r"(?:average|mean)(?:\s+of)?"),
@@ -30,7 +31,7 @@ _COMPARISONS: tuple[tuple[str, Callable[[float, float], bool]], ...] = (
     (r"(?:less\s+than|fewer\s+than|under|below)", lambda cell, bound: cell < bound),
     (r"(?:exactly|equal\s+to|equals)", lambda cell, bound: cell == bound),
 )
-_FIGURE = r"[^\w\s]?\s?(\d[\d.,]*)"
+_FIGURE = r"[^\w\s\-\u2212]?\s?(\d[\d.,]*)"  # none below zero: the words are then left over
 _GENERIC = frozenset(
     (
         *(
@@ -64,6 +65,8 @@ _GENERIC = frozenset(
         ),
     )
 )
+_COMPARING = frozenset(re.findall(r"[a-z]{2,}", " ".join(pattern for pattern, _ in _COMPARISONS)))
+_ORDINARY = STOP_WORDS | _GENERIC | _COMPARING | {"us", "my", "am", "can", "per", "not", "so", "if"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class RowQuestion:
 
     operation: Operation
     filters: tuple[Filter, ...]
-    column: str | None  # what is summed, averaged or compared
+    column: str | None  # what is said, summed, averaged or compared
 
     def matching(self, table: Table) -> tuple[Row, ...]:
         """Rows that meet every condition."""
@@ -92,59 +95,141 @@ class RowQuestion:
 
 def row_question(question: str, table: Table) -> RowQuestion | None:
     """What the question asks of this table's rows; None unless every word of it is accounted for."""
-    asked = " " + question.casefold().strip(" ?.!") + " "
-    operation, asked, at = _operation(asked)
+    operation, typed, at = _operation(" " + question.strip(" ?.!") + " ")
     if operation is None or not table.is_whole:
         return None
-    equal = _equalities(asked, table)
+    equal = _equalities(question, typed, table)
     bounded = _comparisons(equal[0], table) if equal is not None else None
     if equal is None or bounded is None:
         return None
-    text, named = _named_columns(bounded[0], table)
-    filters = _together(asked, equal[1], bounded[1])
-    if filters is None or _left_over(text, table):
+    nameless = _without_table_name(bounded[0], table)
+    text, named = _named_columns(nameless, table)
+    filters = _together(equal[0], equal[1], bounded[1])
+    if filters is None or _left_over(text, table) or not (filters or named or nameless != bounded[0]):
         return None
+    filtered = {each.column for each in filters}
+    free = [name for name in named if name not in filtered]
     figures = [name for name in named if numeric(table, name)]
-    if operation in ("count", "list"):
-        column = figures[0] if figures else None
-        return RowQuestion(operation, filters, column) if filters or named else None
-    column = _figure(asked[at:], figures, {each.column for each in bounded[1]}, table)
+    if not all(name in figures or _says_which(name, table) for name in free):
+        return None
+    if operation == "count":
+        return _count(filters, free, table)
+    if operation == "list":
+        return _list(filters, free, figures, table)
+    column = _figure(typed[at:].casefold(), figures, {each.column for each in bounded[1]}, table)
     return RowQuestion(operation, filters, column) if column is not None else None
+
+
+def _count(filters: tuple[Filter, ...], free: list[str], table: Table) -> RowQuestion | None:
+    """How many rows match; the figure of a row where it is asked by the name of what the row is about.
+
+    None where rows may not be what is counted: "how many employees" is a sum where employees are a column
+    of figures, and there are fewer regions than rows where one stands in two of them.
+    """
+    asked, subject = RowQuestion("count", filters, None), table.columns[0]
+    rows = asked.matching(table)
+    further = [name for name in free if name != subject]
+    by_subject = any(each.column == subject for each in filters)
+    if further and by_subject:
+        is_one = len(rows) == 1 and len(further) == 1
+        has_figure = is_one and numeric(table, further[0]) and further[0] in rows[0].cells
+        return RowQuestion("value", filters, further[0]) if has_figure else None
+    if any(numeric(table, name) for name in further) or any(len(row.cells) == 1 for row in rows):
+        return None
+    return asked if all(_tells_apart(name, rows) for name in free) else None
+
+
+def _list(
+    filters: tuple[Filter, ...], free: list[str], figures: list[str], table: Table
+) -> RowQuestion | None:
+    """The rows that match; None where one of them has nothing in a column that the question names."""
+    asked = RowQuestion("list", filters, figures[0] if figures else None)
+    is_filled = all(
+        len(row.cells) > 1 and all(name in row.cells for name in free) for row in asked.matching(table)
+    )
+    return asked if is_filled else None
+
+
+def _says_which(column: str, table: Table) -> bool:
+    """Whether a column names what its rows are about: the first one, or one like it with no figures."""
+    if column == table.columns[0]:
+        return True
+    return _tells_apart(column, table.rows) and not any(
+        begins_with_number(row.cells[column]) for row in table.rows
+    )
+
+
+def _tells_apart(column: str, rows: Sequence[Row]) -> bool:
+    """Whether every row has a value of its own in a column."""
+    values = [row.cells.get(column, "").casefold() for row in rows]
+    return all(values) and len(set(values)) == len(values)
 
 
 def _operation(text: str) -> tuple[Operation | None, str, int]:
     """The operation, the text without it, and where it stood."""
     for operation, pattern in _OPERATIONS:
-        found = re.search(rf"\b(?:{pattern})\b", text)
+        found = re.search(rf"\b(?:{pattern})\b", text, re.IGNORECASE)
         if found:
             return operation, text[: found.start()] + " " + text[found.end() :], found.start()
     return None, text, 0
 
 
-def _equalities(text: str, table: Table) -> tuple[str, list[Filter]] | None:
-    """Cell values that the question names, the longest first, taken out of it.
+def _equalities(question: str, typed: str, table: Table) -> tuple[str, list[Filter]] | None:
+    """Cell values that the question names, the longest first, taken out of the text as it was typed.
 
-    None when a value stands in several columns and the question does not name one of them.
+    None when a value stands in several columns and the question does not name one of them, or where it may be
+    an ordinary word.
     """
-    columns: dict[str, set[str]] = {}
+    columns = _columns_of_values(typed.casefold(), table)
+    filters: list[Filter] = []
+    left = typed
+    for value in sorted(columns, key=lambda each: (-len(each), each)):
+        spellings = {cell for _, cell in columns[value]}
+        spelled = "|".join(re.escape(each) for each in sorted({value, *spellings}))
+        places = [*re.finditer(rf"(?<!\w)(?:{spelled})(?!\w)", left, re.IGNORECASE)]
+        if places and (len(value) == 1 or value in _ORDINARY):
+            places = [place for place in places if _is_code(place, spellings)]
+            if not _can_tell(question, value, bool(places)):
+                return None
+        if not places:
+            continue
+        column = _meant({name for name, _ in columns[value]}, typed.casefold())
+        if column is None:
+            return None
+        for place in places:
+            left = left[: place.start()] + " " * len(place[0]) + left[place.end() :]
+        filters.append(Filter(column, f"{column} is {value}", _equal(value)))
+    return left.casefold(), filters
+
+
+def _columns_of_values(text: str, table: Table) -> dict[str, set[tuple[str, str]]]:
+    """Values that the text may name, each with the columns in which it stands and how it is spelled there."""
+    columns: dict[str, set[tuple[str, str]]] = {}
     for row in table.rows:
         for name, cell in row.cells.items():
             value = cell.casefold()
             # most cells end here: the pattern is compiled for those that the question has letter by letter
-            if len(value) > 1 and value in text and number(cell) is None:
-                columns.setdefault(value, set()).add(name)
-    filters: list[Filter] = []
-    left = text
-    for value in sorted(columns, key=lambda each: (-len(each), each)):
-        pattern = rf"(?<!\w){re.escape(value)}(?!\w)"
-        if not re.search(pattern, left):
-            continue
-        column = _meant(columns[value], text)
-        if column is None:
-            return None
-        left = re.sub(pattern, " ", left)
-        filters.append(Filter(column, f"{column} is {value}", _equal(value)))
-    return left, filters
+            if value and value in text and number(cell) is None:
+                columns.setdefault(value, set()).add((name, cell))
+    return columns
+
+
+def _can_tell(question: str, word: str, is_spelled_so: bool) -> bool:
+    """Whether its letters say what a word is that is ordinary but also a value, such as the codes IS and IT.
+
+    Not where every word begins with a capital or is in capitals, nor in small letters at the end, as in "how
+    many people work in it?".
+    """
+    last = re.search(r"(\w+)\W*$", question)
+    is_last = last is not None and last[1].casefold() == word
+    return not (question.isupper() or question.istitle()) and (is_spelled_so or not is_last)
+
+
+def _is_code(place: re.Match[str], spellings: set[str]) -> bool:
+    """Whether a word is spelled as in a cell, and not as it is in a sentence."""
+    word = place[0]
+    in_a_sentence = {word.lower(), "I", *([word.capitalize()] if place.start() == 1 else [])}
+    return word in spellings - in_a_sentence
 
 
 def _meant(columns: set[str], text: str) -> str | None:
@@ -222,6 +307,16 @@ def _nearest_column(text: str, at: int, table: Table) -> str | None:
         for found in re.finditer(_name_pattern(name), text)
     )
     return next((name for _, name in places if numeric(table, name)), None)
+
+
+def _without_table_name(text: str, table: Table) -> str:
+    """The text without "in the price list" where the file or sheet is called so: its words are no columns."""
+    for name in (re.sub(r"\.\w+$", "", table.file_name), table.title):
+        words = WORD.findall(re.sub(r"[_\-.]", " ", name.casefold()))
+        if len(words) > 1:
+            spelled = r"[\s_\-]+".join(map(re.escape, words))
+            text = re.sub(rf"(?<!\w)(?:in|of|on|from)\s+(?:the\s+)?{spelled}(?!\w)", " ", text)
+    return text
 
 
 def _named_columns(text: str, table: Table) -> tuple[str, list[str]]:

@@ -6,7 +6,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.answers import corpus_sources
-from app.answers.stored_tables import number, tables_of
+from app.answers.cell_numbers import number
+from app.answers.stored_tables import tables_of
 from app.answers.table_question import row_question
 from tests.app.asking import ask, upload
 from tests.fakes import EchoGenerator
@@ -26,7 +27,8 @@ TEXT = (
 @pytest.mark.parametrize(
     ("cell", "value"),
     [("1,240.50", 1240.5), ("89", 89.0), ("€ 12", 12.0), ("3,5 kg", 3.5), ("-4", -4.0), ("T4", None),
-     ("12 March", None), ("EUR 7", 7.0), ("1.2.3", None), ("", None)],
+     ("12 March", None), ("EUR 7", 7.0), ("1.2.3", None), ("", None), ("(1,200)", -1200.0), ("\u22124", -4.0),
+     ("-€ 4", -4.0), ("(-4)", None), ("0,125", 0.125), ("12,34,567", None), ("4-", None), ("~4", None)],
 )  # fmt: skip
 def test_numbers_of_cells(cell: str, value: float | None) -> None:
     assert number(cell) == value
