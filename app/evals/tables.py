@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.tables import NEVER_REUSED, Base, Id, UtcDateTime, utc_now
@@ -21,6 +21,8 @@ class EvalSet(Base):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     name: Mapped[str] = mapped_column(String(200))
     collection_id: Mapped[int | None] = mapped_column(BigInteger)  # may be deleted: a run says so
+    file_sha256: Mapped[str | None] = mapped_column(String(64))  # as `footnote eval run FILE` read it
+    edited: Mapped[bool] = mapped_column(default=False, server_default=false())  # otherwise than by its file
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, onupdate=utc_now)
 

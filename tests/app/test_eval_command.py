@@ -74,27 +74,104 @@ def test_a_gate_lets_a_good_run_pass_and_a_regression_fail(
     assert (broken.exit_code, broken.stderr.splitlines()[-1]) == (1, "gate: f2 was not measured")
 
 
-def test_a_file_that_changed_is_read_again_unless_its_set_has_questions_from_elsewhere(
-    footnote_eval: Callable[..., Any], files: tuple[Path, Path], client: TestClient
-) -> None:
-    questions, docs = files
+CHANGED = "id,question,answers,answerable,gold_file\n4,Who sings?,,no,\n"
 
-    def asked() -> tuple[int, int]:
-        result = footnote_eval("run", questions, "--docs", docs, "--json")
+
+@pytest.fixture
+def asked(footnote_eval: Callable[..., Any], client: TestClient) -> Callable[..., tuple[int, int, str]]:
+    """Runs a file; gives the id of its set, the number of questions asked and what was told."""
+
+    def run(*arguments: object) -> tuple[int, int, str]:
+        result = footnote_eval("run", *arguments, "--json")
         assert result.exit_code == 0, result.output
         line = json.loads(result.stdout.splitlines()[-1])
         run = client.get(f"/v1/evals/{line['run_id']}").json()
-        return run["set_id"], run["total"]
+        return run["set_id"], run["total"], result.stderr
 
-    set_id, count = asked()
+    return run
+
+
+def questions_of(client: TestClient, set_id: int) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = client.get(f"/v1/eval-sets/{set_id}/cases").json()["items"]
+    return items
+
+
+def test_a_file_that_changed_is_read_again(
+    asked: Callable[..., tuple[int, int, str]], files: tuple[Path, Path], client: TestClient
+) -> None:
+    questions, docs = files
+    set_id, count, told = asked(questions, "--docs", docs)
     assert count == 2
+    ids = [case["id"] for case in questions_of(client, set_id)]
+    assert asked(questions)[:2] == (set_id, 2)
+    assert [case["id"] for case in questions_of(client, set_id)] == ids
+    assert "changed" not in told
+
     with questions.open("a") as file:
         file.write("3,Who paints the ferry?,,no,\n")
-    assert asked() == (set_id, 3)
+    again = asked(questions, "--docs", docs)
+    assert again[:2] == (set_id, 3)
+    assert f"{questions} has changed: its eval set is read again." in again[2]
+
+
+def correct(client: TestClient, set_id: int, case: dict[str, Any]) -> None:
+    values = {"question": case["question"], "answers": ["every hour"], "answerable": True}
+    assert client.put(f"/v1/eval-cases/{case['id']}", json=values).status_code == 200
+
+
+def remove(client: TestClient, set_id: int, case: dict[str, Any]) -> None:
+    assert client.delete(f"/v1/eval-cases/{case['id']}").status_code == 204
+
+
+def write(client: TestClient, set_id: int, case: dict[str, Any]) -> None:
     written = {"question": "Who rows?", "answerable": False}
     assert client.post(f"/v1/eval-sets/{set_id}/cases", json=written).status_code == 201
-    questions.write_text("id,question,answers,answerable,gold_file\n4,Who sings?,,no,\n")
-    assert asked() == (set_id, 4)
+
+
+@pytest.mark.parametrize("edit", [correct, remove, write])
+def test_what_people_changed_in_the_set_of_a_file_is_never_undone(
+    footnote_eval: Callable[..., Any],
+    asked: Callable[..., tuple[int, int, str]],
+    files: tuple[Path, Path],
+    client: TestClient,
+    edit: Callable[[TestClient, int, dict[str, Any]], None],
+) -> None:
+    questions, docs = files
+    set_id = asked(questions, "--docs", docs)[0]
+    edit(client, set_id, questions_of(client, set_id)[0])
+    edited = questions_of(client, set_id)
+    assert asked(questions)[:2] == (set_id, len(edited))
+    assert questions_of(client, set_id) == edited
+
+    questions.write_text(CHANGED)
+    refused = footnote_eval("run", questions).exception
+    assert refused.code == "eval_set_edited"
+    assert f"footnote eval run {set_id}" in refused.next_step
+    assert questions_of(client, set_id) == edited
+    assert asked(set_id)[:2] == (set_id, len(edited))
+    elsewhere = questions.rename(questions.with_name("other.csv"))
+    assert asked(elsewhere)[1] == 1
+
+
+def test_a_set_that_no_file_was_read_into_is_run_as_it_is(
+    asked: Callable[..., tuple[int, int, str]], files: tuple[Path, Path], client: TestClient
+) -> None:
+    questions, docs = files
+    with questions.open("rb") as stream:
+        client.post("/v1/eval-sets/upload", params={"name": str(questions)}, files={"files": stream})
+    questions.write_text(CHANGED)
+    set_id, count, told = asked(questions, "--docs", docs)
+    assert count == 2
+    assert "is run as it is" in told
+
+    client.patch(f"/v1/eval-sets/{set_id}", json={"name": "uploaded"})
+    of_file = asked(questions)[0]
+    assert of_file != set_id
+    client.patch(f"/v1/eval-sets/{of_file}", json={"name": str(files[0].with_name("renamed.csv"))})
+    renamed = questions.rename(questions.with_name("renamed.csv"))
+    with renamed.open("a") as file:
+        file.write("5,Who dances?,,no,\n")
+    assert asked(renamed)[:2] == (of_file, 1)
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,8 @@ def add_collections_and_documents(app: FastAPI, state: FakeState) -> None:
     @app.post("/v1/documents/check")
     def check(body: FilesToCheck) -> Any:
         """By name alone: the fake keeps no bytes."""
+        if body.collection_id not in state.collections:
+            return no_collection(body.collection_id)
         by_name = {each["file_name"]: each for each in state.documents.values()}
         return {"files": [checked(file, by_name.get(file["file_name"])) for file in body.files]}
 
@@ -109,6 +111,8 @@ def add_collections_and_documents(app: FastAPI, state: FakeState) -> None:
         on_existing: str = Form("skip"),
         document_id: int | None = Form(None),
     ) -> Any:
+        if collection_id not in state.collections:
+            return no_collection(collection_id)
         outcomes: list[dict[str, Any]] = []
         for file in files:
             size = len(file.file.read())
@@ -178,6 +182,10 @@ def add_collections_and_documents(app: FastAPI, state: FakeState) -> None:
         if not state.documents[document_id]["file_name"].endswith(".pdf"):
             return refused(404, "page_image_unavailable", "Only PDF pages have images.")
         return Response(marked_page(number, HANDBOOK_TEXT[start:end], scale), media_type="image/png")
+
+
+def no_collection(collection_id: int) -> Response:
+    return refused(404, "collection_not_found", f"There is no collection {collection_id}.")
 
 
 def checked(file: dict[str, str], known: dict[str, Any] | None) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import IO
+from threading import Lock
+from typing import IO, NamedTuple
 
 import streamlit as st
 
@@ -38,14 +39,42 @@ OUTCOMES = "upload-outcomes"  # what became of the last upload, shown until the 
 UPLOADING = "upload-under-way"
 UPLOADER = "uploader-number"  # a new number gives a new, empty uploader
 
+GONE = "collection_not_found"  # the service's code
+DELETED_MEANWHILE = {
+    "cause": "Its collection was deleted before the file was sent.",
+    "next_step": "Choose another collection and drop the file again.",
+}
+
+
+class Unsent(NamedTuple):
+    """A file that was not sent yet, and the collection that was chosen when it was dropped."""
+
+    collection_id: int
+    file: File
+
 
 @dataclass
 class Uploading:
-    """Files on their way up. A click interrupts between two of them; the page's next run sends the others."""
+    """Files on their way up. A click interrupts between two of them; the page's next run sends the others.
 
-    collection_id: int  # that was chosen when they were dropped
+    They are kept here, because Streamlit forgets what was dropped as soon as another page is opened.
+    """
+
+    unsent: dict[str, Unsent] = field(default_factory=dict)  # by id of the file, in the order of sending
+    held: set[str] = field(default_factory=set)  # ids of all the files that the uploader held in the last run
     outcomes: list[Upload] = field(default_factory=list)
-    settled: set[str] = field(default_factory=set)  # ids of files that were sent, or wait for a choice
+    sending: Lock = field(default_factory=Lock)  # a click starts the next run before the last one has ended
+
+    def take(self, files: Sequence[File], collection_id: int, forgotten: bool) -> None:
+        """Adds what is new in the uploader and gives up what a person took out of it.
+
+        `forgotten`: the uploader is a new one, and what it lacks was not taken out.
+        """
+        here = {file.file_id: Unsent(collection_id, file) for file in files}
+        for taken_out in set() if forgotten else self.held - here.keys():
+            self.unsent.pop(taken_out, None)
+        self.unsent |= {file_id: each for file_id, each in here.items() if file_id not in self.held}
+        self.held = set(here)
 
 
 def page() -> None:
@@ -116,18 +145,20 @@ def delete_collection(client: Client, collection: Collection) -> None:
 def upload_area(client: Client, collection: Collection) -> None:
     """Files go up as soon as they are dropped, one request each, so that one bad file concerns no other."""
     number = st.session_state.setdefault(UPLOADER, 0)
+    forgotten = f"upload-{number}" not in st.session_state
     files = st.file_uploader(
         f"Drop files here to add them to {escape_markdown(collection.name)}",
         accept_multiple_files=True,
         key=f"upload-{number}",
         help=FORMATS,
     )
-    if not files:
+    uploading: Uploading = st.session_state.setdefault(UPLOADING, Uploading())
+    uploading.take(files, collection.id, forgotten)
+    if not files and not uploading.unsent:
         st.session_state.pop(UPLOADING, None)
         return
-    uploading: Uploading = st.session_state.setdefault(UPLOADING, Uploading(collection.id))
     try:
-        upload_all(client, uploading, [file for file in files if file.file_id not in uploading.settled])
+        upload_all(client, uploading)
     except ApiError as error:
         show_failure(error.failure)
         return
@@ -136,21 +167,37 @@ def upload_area(client: Client, collection: Collection) -> None:
     st.rerun()
 
 
-def upload_all(client: Client, uploading: Uploading, files: Sequence[File]) -> None:
-    """Sends the files that the collection does not have; raises ApiError when it cannot be asked.
+def upload_all(client: Client, uploading: Uploading) -> None:
+    """Sends the files that their collections do not have; raises ApiError when these cannot be asked.
 
     A file that was sent is noted before anything of Streamlit is touched, session state included: there a
     click interrupts the script, and the file would count as not sent.
     """
-    new = without_known(client, uploading.collection_id, files) if files else []
-    uploading.settled |= {file.file_id for file in files} - {file.file_id for file in new}
-    st.session_state[OUTCOMES] = uploading.outcomes
-    bar = st.progress(0.0)
-    for index, file in enumerate(new):
-        bar.progress(index / len(new), text=f"Uploading {index + 1} of {len(new)}")
-        outcome = upload_one(client, uploading.collection_id, file.name, BytesIO(file.getvalue()))
-        uploading.outcomes.append(outcome)
-        uploading.settled.add(file.file_id)
+    with uploading.sending:
+        st.session_state[OUTCOMES] = uploading.outcomes
+        for collection_id in {each.collection_id for each in uploading.unsent.values()}:
+            settle_known(client, uploading, collection_id)
+        new = list(uploading.unsent.values())
+        bar = st.progress(0.0)
+        for index, (collection_id, file) in enumerate(new):
+            bar.progress(index / len(new), text=f"Uploading {index + 1} of {len(new)}")
+            outcome = upload_one(client, collection_id, file.name, BytesIO(file.getvalue()))
+            uploading.outcomes.append(outcome)
+            uploading.unsent.pop(file.file_id, None)  # may have been taken out meanwhile
+
+
+def settle_known(client: Client, uploading: Uploading, collection_id: int) -> None:
+    """Of the files for a collection, those that it has wait for a choice; if it was deleted, none is sent."""
+    files = [file for each, file in uploading.unsent.values() if each == collection_id]
+    try:
+        new = without_known(client, collection_id, files)
+    except ApiError as error:
+        if error.failure.code != GONE:
+            raise
+        new = []
+        uploading.outcomes += [refused(file.name, error) for file in files]
+    for file_id in {file.file_id for file in files} - {file.file_id for file in new}:
+        uploading.unsent.pop(file_id, None)
 
 
 def upload_one(client: Client, collection_id: int, file_name: str, stream: IO[bytes]) -> Upload:
@@ -158,7 +205,15 @@ def upload_one(client: Client, collection_id: int, file_name: str, stream: IO[by
     try:
         return client.upload(file_name, stream, collection_id)
     except ApiError as error:
-        return Upload(file_name=file_name, status="rejected", error=error.failure)
+        return refused(file_name, error)
+
+
+def refused(file_name: str, error: ApiError) -> Upload:
+    """The outcome of a file that was not taken."""
+    failure = error.failure
+    if failure.code == GONE:
+        failure = failure.model_copy(update=DELETED_MEANWHILE)
+    return Upload(file_name=file_name, status="rejected", error=failure)
 
 
 def show_outcomes() -> None:

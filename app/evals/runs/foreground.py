@@ -20,8 +20,8 @@ from app.evals.runs.gate import Gate, violations
 from app.evals.schemas import EvalRunOut, RunStart, SetKind
 from app.evals.sets import repository as sets
 from app.evals.sets import service as sets_service
-from app.evals.sets.errors import EvalSetNotFound
-from app.evals.sets.reading import read_set
+from app.evals.sets.errors import EvalSetEdited, EvalSetNotFound
+from app.evals.sets.reading import digest, read_set
 from app.evals.tables import EvalSet
 from app.evals.types import Progress
 from app.jobs.identity import new_worker_id
@@ -63,7 +63,7 @@ def run_over_set(
     holder = new_worker_id()
     with services.sessions.begin() as session:
         user = local_account(session)
-        row = _set(session, user, request.set_name)
+        row = _set(session, user, request.set_name, tell)
         body = RunStart.model_validate(
             {
                 "set_id": row.id,
@@ -98,32 +98,48 @@ def broken_rules(services: Services, gate: Gate, run: EvalRunOut) -> list[str]:
     return violations(gate, run.metrics or {}, measures_of_run)
 
 
-def _set(session: Session, user: Account, name: str) -> EvalSet:
-    """By name or id; else a file or BEIR folder, which becomes the set of its name.
-
-    A set that was read from the file of its name is read again, because the file may have changed; not one
-    with questions from elsewhere, which would be lost.
-    """
+def _set(session: Session, user: Account, name: str, tell: Callable[[str], None]) -> EvalSet:
+    """By name or id; else a file or BEIR folder, which becomes the set of its name."""
     row = sets.get_set_by_name(session, user.id, name)
-    if row is None and name.isdecimal():
-        row = sets.get_set(session, user.id, int(name))
-    is_file = Path(name).exists() and (row is None or (row.name == name and sets.is_of_file(session, row.id)))
-    if is_file:
-        return _loaded(session, user, name, row)
-    if row is None:
+    if row is not None:
+        if Path(name).exists():
+            _follow_file(session, row, tell)
+        return row
+    if name.isdecimal() and (row := sets.get_set(session, user.id, int(name))) is not None:
+        return row
+    if not Path(name).exists():
         raise EvalSetNotFound(f"There is no eval set {name!r}, and no file of that name.")
+    sha256 = digest(Path(name))
+    row = sets_service.create_read(session, user, name, None, read_set([Path(name)]))
+    row.file_sha256 = sha256
     return row
 
 
-def _loaded(session: Session, user: Account, name: str, row: EvalSet | None) -> EvalSet:
-    """The set keeps its id when its file is read again, so that its runs can be compared."""
-    read = read_set([Path(name)])
-    if row is None:
-        return sets_service.create_read(session, user, name, None, read)
+def _follow_file(session: Session, row: EvalSet, tell: Callable[[str], None]) -> None:
+    """Reads the file of the set again if it changed. The set keeps its id, so that its runs can be compared.
+
+    Raises EvalSetEdited when that would undo what people did to the questions.
+    """
+    sets.hold(session, row)
+    if row.file_sha256 is None:
+        tell(f"{row.name} is an eval set and is run as it is: nothing says that it was read from that file.")
+        return
+    sha256 = digest(Path(row.name))
+    if sha256 == row.file_sha256:
+        return
+    if row.edited:
+        raise EvalSetEdited(
+            f"{row.name} has changed, but questions of its eval set were changed, added or removed as well.",
+            next_step="Run the file under another name, which makes another set, or delete the set first. "
+            f"The set as it is runs by its id: footnote eval run {row.id}.",
+            set_id=row.id,
+        )
+    read = read_set([Path(row.name)])
     sets.clear_set(session, row)
     sets_service.add_cases(session, row, read.cases, "file")
     sets.add_corpus(session, row, read.corpus)
-    return row
+    row.file_sha256 = sha256
+    tell(f"{row.name} has changed: its eval set is read again.")
 
 
 def _finished(services: Services, run_id: int) -> EvalRunOut:

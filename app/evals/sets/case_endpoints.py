@@ -37,4 +37,4 @@ def change(case_id: RowId, body: CaseIn, session: WriteSession, user: CurrentUse
 @router.delete("/{case_id}", status_code=204, responses=error_responses(EvalCaseNotFound))
 def delete(case_id: RowId, session: WriteSession, user: CurrentUser) -> None:
     """Removes the question from its set."""
-    session.delete(service.require_case(session, user, case_id))
+    service.delete_case(session, user, case_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.errors import InvalidRequest, NotFound
+from app.errors import Conflict, InvalidRequest, NotFound
 
 
 class EvalSetNotFound(NotFound):
@@ -10,6 +10,14 @@ class EvalSetNotFound(NotFound):
 
     code = "eval_set_not_found"
     default_next_step = "List sets with GET /v1/eval-sets."
+
+
+class EvalSetEdited(Conflict):
+    """A file changed after questions of its set were changed: reading it again would undo these changes."""
+
+    code = "eval_set_edited"
+    stage = "evals"
+    default_next_step = "Run the file under another name; it becomes a set of its own."
 
 
 class EvalCaseNotFound(NotFound):

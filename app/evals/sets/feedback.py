@@ -33,6 +33,8 @@ def add_message(session: Session, user: Account, body: FromMessage) -> CaseOut:
     if there is None:
         service.add_cases(session, row, [case], "feedback")
         there = session.query(EvalCase).filter_by(set_id=row.id, key=case.key).one()
+    else:
+        repository.mark_edited(session, row.id)
     for name, value in repository.columns(case).items():
         setattr(there, name, value)
     there.message_id = message.id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,22 @@ def read_set(paths: Sequence[Path]) -> ReadSet:
     if len(paths) == 1:
         return read_beir(**_beir_folder(paths[0])) if paths[0].is_dir() else _read_one(paths[0])
     return read_beir(**_beir_parts(paths))
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of what `read_set` reads of a file or BEIR folder, in hexadecimal; raises EvalFileInvalid."""
+    if not path.is_dir():
+        return _sha256(path)
+    parts = [f"{part} {_sha256(file)}" for part, file in sorted(_beir_folder(path).items())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise invalid(path, f"it cannot be read: {error}") from error
 
 
 def _read_one(path: Path) -> ReadSet:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from app.evals.cases import Case, CaseStatus, CorpusDocument, Origin
@@ -37,6 +37,7 @@ def list_sets(session: Session, owner_id: int) -> list[EvalSet]:
 
 def delete_set(session: Session, row: EvalSet) -> None:
     """With its questions and corpus; runs keep their results."""
+    hold(session, row)
     clear_set(session, row)
     session.delete(row)
 
@@ -47,10 +48,18 @@ def clear_set(session: Session, row: EvalSet) -> None:
         session.execute(delete(table).where(table.set_id == row.id))
 
 
-def is_of_file(session: Session, set_id: int) -> bool:
-    """Whether every question was read from a file."""
-    other = select(EvalCase.id).where(EvalCase.set_id == set_id, EvalCase.origin != "file").limit(1)
-    return session.scalar(other) is None
+def hold(session: Session, row: EvalSet) -> None:
+    """Reads the set again and has everyone who changes its questions wait until the transaction ends.
+
+    Whoever writes sets and questions takes the set first, lest two wait for each other.
+    """
+    statement = select(EvalSet).where(EvalSet.id == row.id).with_for_update()
+    session.execute(statement, execution_options={"populate_existing": True})
+
+
+def mark_edited(session: Session, set_id: int) -> None:
+    """Notes that its questions are no longer those of its file; before they are changed, see `hold`."""
+    session.execute(update(EvalSet).where(EvalSet.id == set_id).values(edited=True, updated_at=utc_now()))
 
 
 def count_cases(session: Session, set_id: int) -> dict[str, int]:

@@ -56,6 +56,8 @@ def add_cases(session: Session, row: EvalSet, cases: Sequence[Case], origin: Ori
     there = sum(repository.count_cases(session, row.id).values())
     if there + len(cases) > MAX_CASES:
         raise EvalSetTooLarge(f"The set would have {there + len(cases)} questions; at most {MAX_CASES} fit.")
+    if origin != "file":
+        repository.mark_edited(session, row.id)
     repository.add_cases(session, row, cases, origin)
 
 
@@ -66,8 +68,9 @@ def change(session: Session, user: Account, set_id: int, body: SetChange) -> Eva
         if body.collection_id is not None:
             collections.require(session, user, body.collection_id)
         row.collection_id = body.collection_id
-    if body.name is not None:
+    if body.name is not None and body.name != row.name:
         row.name = body.name
+        row.file_sha256 = None  # its name was the path of its file
     try:
         with session.begin_nested():
             session.flush()
@@ -121,11 +124,19 @@ def change_case(session: Session, user: Account, case_id: int, body: CaseIn) -> 
     used = repository.used_keys(session, row.set_id) - {row.key}
     if case.key in used:
         raise Conflict(f"The set has a question {case.key!r} already.", next_step="Choose another key.")
+    repository.mark_edited(session, row.set_id)
     for name, value in repository.columns(case).items():
         if name != "notes" or case.status == "ready":
             setattr(row, name, value)
     session.flush()
     return CaseOut.model_validate(row)
+
+
+def delete_case(session: Session, user: Account, case_id: int) -> None:
+    """Removes the question from its set; raises EvalCaseNotFound."""
+    row = require_case(session, user, case_id)
+    repository.mark_edited(session, row.set_id)
+    session.delete(row)
 
 
 def free_key(used: set[str]) -> str:
