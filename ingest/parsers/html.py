@@ -200,8 +200,9 @@ class _Table:
         while stack:
             node = stack.pop()
             if not self._is_seen(node):
-                continue
-            if node.tag == "caption":
+                if node.tag in _CELLS:  # those behind it stay in their columns
+                    self.rows[-1].append("")
+            elif node.tag == "caption":
                 self.caption = self._text(node)
             elif node.tag in _CELLS:  # a parser of HTML puts every cell into a row
                 self.rows[-1].append(self._text(node))

@@ -81,6 +81,15 @@ def test_hidden_rows_and_cells_of_a_table_are_left_out_and_counted(parse_bytes: 
     assert parsed.warnings == ("5 hidden elements were left out.",)
 
 
+@pytest.mark.parametrize("attributes", ["style='visibility:hidden'", "style='display:none'", "hidden"])
+def test_a_hidden_cell_leaves_the_others_in_their_columns(parse_bytes: ParseBytes, attributes: str) -> None:
+    page = (
+        f"<html><table><tr><th>Country<th {attributes}>Code<th>City<tr><td>France<td {attributes}>33<td>Paris"
+        f"<tr><td {attributes}>France<td {attributes}>33<td>Lyon</table>"
+    )
+    assert tables(parse_bytes(page.encode(), "a.html")) == ["Country: France | City: Paris\nCity: Lyon"]
+
+
 def test_a_table_keeps_its_caption(parse_bytes: ParseBytes) -> None:
     rows = "<tr><td>Item<td>Price<tr><td>Nut<td>3"
     caption = "<caption>Prices of <b>2024</b> <i hidden>no</i></caption>"
