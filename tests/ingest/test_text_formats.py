@@ -225,6 +225,24 @@ def test_text_in_angle_brackets_stays_where_it_is_no_html(parse_bytes: ParseByte
     assert parse_bytes(feed.encode(), "a.xml").text == "A List<String> of Box<Table> by <ada@x.example> here"
 
 
+@pytest.mark.parametrize(
+    ("escaped", "text"),
+    [
+        ("One<Br>two<o:p></o:p><Div>three</Div>", "One two three"),
+        ('<object width="1"><param name="a" value="b"><embed src="c"></object>Film', "Film"),
+        ('<svg viewBox="0"><path d="M0"/></svg><button>Go</button><label>to</label>', "Go to"),
+        ("<ruby>k<rp>(</rp><rt>ka</rt></ruby><dfn>term</dfn><title>Name</title>", "k ( ka term Name"),
+        ('<input type="text"><st1:place w:st="on">Kyoto</st1:place><o:p/>', "Kyoto"),
+        ("List<object>, Map<String>, <title>: <search>", "List<object>, Map<String>, <title>: <search>"),
+        ("Box<Table of names> at <host:port>", "Box<Table of names> at <host:port>"),
+        ("f<Data> of <map>, <std::string>", "f<Data> of <map>, <std::string>"),
+    ],
+)
+def test_escaped_markup_of_a_feed_is_no_text(parse_bytes: ParseBytes, escaped: str, text: str) -> None:
+    feed = f"<?xml version='1.0'?><d><![CDATA[{escaped}]]></d>"
+    assert parse_bytes(feed.encode(), "a.xml").text == text
+
+
 @pytest.mark.parametrize("tail", ["<a>", "<!ENTITY"])
 def test_broken_xml_is_damage(parse_bytes: ParseBytes, tail: str) -> None:
     with pytest.raises(ParseFailure) as caught:
