@@ -151,6 +151,22 @@ def test_a_folder_that_cannot_be_read_any_more_is_counted_and_said_once(
     assert caplog.text.count("cannot be kept") == 1
 
 
+def test_a_file_that_cannot_be_read_at_the_moment_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def too_many(*_: object) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    store = disk(tmp_path)
+    store.put([1, 2, 3, 4], passage())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", too_many)
+        assert [store.get([1, 2, 3, 4]) for _ in range(2)] == [None, None]
+    assert caplog.text.count("Too many open files") == 1
+    assert store.get([1, 2, 3, 4]) is not None
+    assert (store.misses, store.hits, store.damaged) == (2, 1, 0)
+
+
 def test_what_a_killed_process_left_unfinished_is_removed_later(tmp_path: Path) -> None:
     for age_s in (0, 3600):
         handle, name = tempfile.mkstemp(dir=tmp_path, suffix=".unfinished")
@@ -216,6 +232,8 @@ def test_a_folder_that_cannot_be_looked_at_ends_no_answer(
     assert generator.generate_batch(prompts, options) == in_memory
     assert generator.runner.passages.disk is not None
     assert generator.runner.passages.disk.unwritten == 3
+    assert generator.runner.passages.disk.damaged == 0
+    assert "is not used" not in caplog.text
     assert caplog.text.count("cannot be kept") == 1
     generator.generate_batch(["long " * BLOCK_TOKENS], options)
     assert generator.runner.prefixes.held_blocks
