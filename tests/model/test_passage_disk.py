@@ -219,6 +219,20 @@ def test_a_prompt_whose_passages_are_not_to_be_kept_leaves_none(tmp_path: Path, 
     assert (len(runner.passages), len(files(tmp_path))) == (2, 2)
 
 
+def test_a_prompt_read_as_one_that_is_not_to_be_kept_leaves_none(decoder: Decoder) -> None:
+    runner = DecoderRunner(decoder, 1024)
+    parts = [[3] * BLOCK_TOKENS, [4] * BLOCK_TOKENS, [5]]
+    sequence, unkept = runner.read(PromptTokens(parts, keep=False), never)
+    runner.cache.close(sequence)
+    assert not runner.prefixes.held_blocks
+    _, kept = runner.read(PromptTokens(parts), never)
+    assert len(runner.prefixes) == 2
+    _, found = runner.read(PromptTokens(parts, keep=False), never)
+    assert runner.prefixes.hit_tokens == 2 * BLOCK_TOKENS  # what others keep is used
+    torch.testing.assert_close(unkept, kept)
+    torch.testing.assert_close(found, kept)
+
+
 def test_a_folder_that_cannot_be_looked_at_ends_no_answer(
     tmp_path: Path, decoder: Decoder, caplog: pytest.LogCaptureFixture
 ) -> None:
