@@ -16,6 +16,7 @@ from uuid import uuid4
 _PREFIX = "work-"
 _OWNER = "owner.lock"
 
+CREATE_TRIES = 10  # of a folder that others remove
 REMOVE_TRIES = 5
 REMOVE_PAUSE_S = 0.1
 
@@ -26,14 +27,15 @@ def exclusive(folder: Path, *, create: bool = False) -> Iterator[None]:
 
     Raises FileNotFoundError when the folder is not there, unless it may `create` it.
     """
-    descriptor = None
+    descriptor, tries = None, CREATE_TRIES if create else 1
     while descriptor is None:
         try:
             if create:
                 folder.mkdir(parents=True, exist_ok=True)
             descriptor = _lock_of(folder)
-        except FileNotFoundError:
-            if not create:
+        except (FileExistsError, FileNotFoundError):  # the first: it was there and then was not
+            tries -= 1
+            if not tries:
                 raise
     try:
         yield
