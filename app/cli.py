@@ -89,15 +89,12 @@ def up() -> None:
 @app.command()
 def serve() -> None:
     """Start the API alone."""
-    import uvicorn
-
     from app.documents.commands import check_encoder
+    from app.serving import run_server
 
     settings = configured(service=True)
     check_encoder(settings)
-    uvicorn.run(
-        "app.asgi:app", host=settings.host, port=settings.api_port, log_level=settings.log_level.lower()
-    )
+    run_server(settings)
 
 
 @app.command()

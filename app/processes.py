@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 from app.jobs.priority import threads_each
 from app.settings import Settings
 from app.supervisor import Child
+from retrieval.cores import usable_cores
 
 FOOTNOTE = (sys.executable, "-m", "app.cli")
 UI_MAIN = Path(__file__).resolve().parent.parent / "ui" / "main.py"
@@ -34,7 +34,7 @@ def children(settings: Settings) -> list[Child]:
 def worker_children(settings: Settings, count: int, *, until_idle: bool = False) -> list[Child]:
     """`count` ingest workers that share the cores; one alone has them all."""
     flags = ["--count", "1", *(["--until-idle"] if until_idle else [])]
-    threads = settings.torch_threads or threads_each(os.cpu_count() or 1, count)
+    threads = settings.torch_threads or threads_each(usable_cores(), count)
     env = {} if count == 1 else {"FOOTNOTE_TORCH_THREADS": str(threads)}
     names = ["worker"] if count == 1 else [f"worker-{number}" for number in range(1, count + 1)]
     return [Child(name, [*FOOTNOTE, "worker", *flags], env=env, may_end=until_idle) for name in names]

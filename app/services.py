@@ -46,7 +46,7 @@ class GenerateOptions:
     repetition_penalty: float = 1.0
     seed: int = 0
     told_token: Callable[[int], None] | None = field(default=None, compare=False)  # hears every token's id
-    keep_passages: bool = field(default=True, compare=False)  # that are read apart, for later prompts
+    keep_passages: bool = field(default=True, compare=False)  # that are read, for later prompts
 
 
 class AnswerTemplate(Protocol):

@@ -90,7 +90,8 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=256,
-        description="CPU threads of the models; 0 means every core that process and container may use.",
+        description="CPU threads of the models; 0 means every core that process and container may use; "
+        "several workers share them.",
     )
 
     max_upload_bytes: int = Field(200 * 1024**2, ge=1, description="Largest file accepted.")

@@ -69,7 +69,7 @@ TRIM_EVERY_CALLS = 8  # of the worker's encoder: a few seconds
 
 
 class TrainingFailed(AppError):
-    """A recipe could not run: its data, its folder or its checkpoint is not usable."""
+    """A recipe could not run: its data, folder, checkpoint or a network that it begins with is not usable."""
 
     code = "training_failed"
     stage = "train"
@@ -225,7 +225,7 @@ def train_network(
     recipes = {"reranker": reranker.main, "answerer": answerer.main, "verifier": verifier.main}
     try:
         recipes[network](arguments)
-    except (ValueError, OSError) as error:
+    except (ModelNotFound, ValueError, OSError) as error:
         raise TrainingFailed(f"{error}") from error
 
 

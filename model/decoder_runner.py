@@ -193,7 +193,7 @@ class Prefill:
         stitched = prompt.mask == "block" and len(prompt.parts) > 1
         self._runner = runner
         self._apart = deque(prompt.parts[:-1] if stitched else ())
-        self._keeps_apart = prompt.keep
+        self._keeps = prompt.keep
         self._prompt = None if stitched else prompt.all  # whose blocks other prompts may begin with
         self.sequence = runner.cache.open()
         self._chunk: ForwardPass | None = None  # begun, not done
@@ -235,7 +235,7 @@ class Prefill:
         if self._rest:
             return
         self.logits = self._runner.logits_behind(chunk)
-        if self._prompt is not None:
+        if self._prompt is not None and self._keeps:
             self._runner.prefixes.keep(self.sequence, self._prompt)
 
     def _unread(self, prompt: list[int]) -> list[int]:
@@ -243,6 +243,6 @@ class Prefill:
 
     def _stitch(self, passage: Sequence[int]) -> int:
         known = self._runner.passages.get(passage)
-        read = known or self._runner.read_passage(passage, keep=self._keeps_apart)
+        read = known or self._runner.read_passage(passage, keep=self._keeps)
         self._runner.stitch(self.sequence, read)
         return 0 if known else len(passage)

@@ -52,7 +52,7 @@ class Segments:
 
     texts: tuple[str, ...]
     mask: PromptMask = "full"
-    keep: bool = True  # what is read apart, for other prompts
+    keep: bool = True  # what is read, for other prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class PromptTokens:
 
     parts: list[list[int]]
     mask: PromptMask = "full"
-    keep: bool = True  # what is read apart, for other prompts
+    keep: bool = True  # what is read, for other prompts
 
     @property
     def all(self) -> list[int]:

@@ -2,8 +2,8 @@
 
 A file is named by the checksum of all that its contents depend on, and carries a checksum of the contents.
 Several processes may share the folder: a file is written beside its name and renamed, the time of a file is
-its last use, and one that vanishes or was damaged is no more than a passage that must be read again. Nothing
-is synced: what a power cut tears fails its checksum.
+its last use, and one that vanishes, cannot be read or was damaged is no more than a passage that must be read
+again. Nothing is synced: what a power cut tears fails its checksum.
 """
 
 from __future__ import annotations
@@ -72,7 +72,11 @@ class PassageDisk:
         except FileNotFoundError:
             self.misses += 1
             return None
-        except (OSError, SafetensorError, ValueError) as error:
+        except OSError as error:  # of the folder or the moment: the file may be whole
+            self.misses += 1
+            self._say_failing(error)
+            return None
+        except (SafetensorError, ValueError) as error:
             self._remove_damaged(path, error)
             return None
         self.hits += 1

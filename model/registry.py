@@ -5,11 +5,16 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
+
+from model.durable_file import publish
+
+log = logging.getLogger(__name__)
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 RERANKER_FILE = "reranker.safetensors"
@@ -157,20 +162,28 @@ def _packaged_gemma(models_folder: Path) -> ModelCard:
     if importlib.util.find_spec(GEMMA_MODULE) is None:
         raise ModelNotFound(f"decoder {GEMMA_PACKAGE!r}: install the package {GEMMA_PACKAGE}")
     package = importlib.import_module(GEMMA_MODULE)
-    path = models_folder / package.MODEL_NAME
+    path, sha256 = models_folder / package.MODEL_NAME, package.EXPECTED_SHA256
     if not path.is_file():
-        models_folder.mkdir(parents=True, exist_ok=True)
-        # In a folder of its own until complete: another process may start at the same time.
-        with tempfile.TemporaryDirectory(dir=models_folder) as unfinished:
-            _assembled(package, Path(unfinished)).replace(path)
-    sha256 = sha256_of(path)
-    if sha256 != package.EXPECTED_SHA256:
-        raise ChecksumMismatch(f"{path} has SHA-256 {sha256}, not {package.EXPECTED_SHA256}; delete the file")
+        _put_together(package, path)
+    elif (found := sha256_of(path)) != sha256:
+        log.warning("%s has SHA-256 %s, not %s: it is put together again", path, found, sha256)
+        _put_together(package, path)
     return ModelCard(f"{GEMMA_PACKAGE}@{sha256[:12]}", "decoder", "Gemma", GEMMA_SOURCE, sha256, path)
 
 
+def _put_together(package: ModuleType, path: Path) -> None:
+    """Write the packages' parts as one file of that name; raises ModelNotFound and ChecksumMismatch."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # In a folder of its own until complete: another process may start at the same time.
+        with tempfile.TemporaryDirectory(dir=path.parent) as unfinished:
+            publish(_assembled(package, Path(unfinished)), path)
+    except OSError as error:
+        raise ModelNotFound(f"decoder {GEMMA_PACKAGE!r} cannot be written to {path}: {error}") from error
+
+
 def _assembled(package: ModuleType, folder: Path) -> Path:
-    """The packages' parts as one file in a folder; raises ModelNotFound and ChecksumMismatch."""
+    """The same in a folder, its checksum compared."""
     try:
         made: Path = package.assemble(folder / package.MODEL_NAME)
     except (ImportError, FileNotFoundError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import faiss
 import numpy as np
 
 from retrieval.clustered import CODES, ClusteredIndex, SearchEffort, train
+from retrieval.cores import usable_cores
 from retrieval.dense import FlatIndex
 from retrieval.frozen import Frozen
 from retrieval.read_write_lock import ReadWriteLock
@@ -189,6 +189,6 @@ class GrowingIndex:
 
 def _on_half_the_cores(build: Callable[[], T]) -> T:
     """Runs it in a thread of its own, whose OpenMP team leaves cores to the questions."""
-    threads = max(1, (os.cpu_count() or 1) // 2)
+    threads = max(1, usable_cores() // 2)
     with ThreadPoolExecutor(1, initializer=faiss.omp_set_num_threads, initargs=(threads,)) as pool:
         return pool.submit(build).result()

@@ -68,8 +68,7 @@ class IndexStore:
         cls, folder: Path, *, encoder_id: str, dimension: int, growth: Growth | None = None
     ) -> IndexStore:
         """The newest intact snapshot of this encoder in `folder`, or an empty store at change 0."""
-        folder.mkdir(parents=True, exist_ok=True)
-        with exclusive(folder):
+        with exclusive(folder, create=True):
             store = cls(folder, Workspace(folder), encoder_id=encoder_id, dimension=dimension, growth=growth)
             problems: list[str] = []
             for snapshot in list_snapshots(folder):

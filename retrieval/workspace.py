@@ -11,23 +11,52 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 _PREFIX = "work-"
 _OWNER = "owner.lock"
 
+CREATE_TRIES = 10  # of a folder that others remove
 REMOVE_TRIES = 5
 REMOVE_PAUSE_S = 0.1
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """One process or thread at a time inside; the kernel frees the lock when its holder dies."""
-    descriptor = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+def exclusive(folder: Path, *, create: bool = False) -> Iterator[None]:
+    """One process or thread at a time inside; the kernel frees the lock when its holder dies.
+
+    Raises FileNotFoundError when the folder is not there, unless it may `create` it.
+    """
+    descriptor, tries = None, CREATE_TRIES if create else 1
+    while descriptor is None:
+        try:
+            if create:
+                folder.mkdir(parents=True, exist_ok=True)
+            descriptor = _lock_of(folder)
+        except (FileExistsError, FileNotFoundError):  # the first: it was there and then was not
+            tries -= 1
+            if not tries:
+                raise
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock_of(folder: Path) -> int | None:
+    """An open descriptor that holds the folder's lock; None when that folder was removed meanwhile."""
+    path = folder / ".lock"
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
 
 
 class Workspace:
@@ -52,12 +81,14 @@ class Workspace:
 
 
 def remove_unused(parent: Path) -> None:
-    """Remove a folder with everything in it, unless somebody works in a workspace there."""
-    with exclusive(parent):
+    """Remove a folder with everything in it, unless it is gone or somebody works in a workspace there."""
+    with suppress(FileNotFoundError), exclusive(parent):
         for folder in parent.glob(f"{_PREFIX}*"):
             _remove_if_abandoned(folder)
         if not any(parent.glob(f"{_PREFIX}*")):
-            shutil.rmtree(parent)
+            # Under another name: the lock goes first, and who came then would work in what is being removed.
+            removed = parent.rename(parent.with_name(f"{parent.name}-{uuid4().hex}"))
+            _remove_tree(removed)
 
 
 def _remove_tree(folder: Path) -> None:

@@ -19,7 +19,7 @@ from ingest.source import Source
 from ingest.types import ParsedDocument
 
 # fmt: off
-_SKIPPED: Final = frozenset({
+SKIPPED: Final = frozenset({
     "script", "style", "template", "noscript", "head", "svg", "math", "canvas", "iframe", "object",
     "select", "button", "nav", "dialog",
 })
@@ -98,7 +98,7 @@ class _Walk:
         tag = node.tag or ""
         if tag == "-text":
             self._add_text(node.text_content or "")
-        if tag.startswith("-") or tag in _SKIPPED:
+        if tag.startswith("-") or tag in SKIPPED:
             return False
         if _is_hidden(node):
             self.hidden += 1
@@ -200,8 +200,9 @@ class _Table:
         while stack:
             node = stack.pop()
             if not self._is_seen(node):
-                continue
-            if node.tag == "caption":
+                if node.tag in _CELLS:  # those behind it stay in their columns
+                    self.rows[-1].append("")
+            elif node.tag == "caption":
                 self.caption = self._text(node)
             elif node.tag in _CELLS:  # a parser of HTML puts every cell into a row
                 self.rows[-1].append(self._text(node))
@@ -226,7 +227,7 @@ class _Table:
 
     def _is_seen(self, node: LexborNode) -> bool:
         tag = node.tag or ""
-        if tag in _SKIPPED or tag.startswith("-"):
+        if tag in SKIPPED or tag.startswith("-"):
             return False
         hidden = _is_hidden(node)
         self.hidden += hidden

@@ -8,7 +8,7 @@ from xml.parsers import expat
 
 from ingest.builder import DocumentBuilder
 from ingest.failures import ParseFailure
-from ingest.parsers.html import BLOCKS
+from ingest.parsers.html import BLOCKS, SKIPPED
 from ingest.source import Source
 from ingest.types import ParsedDocument
 
@@ -17,15 +17,25 @@ _INLINE: Final = frozenset({
     "a", "abbr", "b", "bold", "br", "code", "em", "i", "italic", "span", "strong", "sub", "sup", "u",
     "underline",
 })
-_HTML: Final = sorted(BLOCKS | _INLINE | {
-    "audio", "big", "cite", "col", "colgroup", "del", "embed", "font", "iframe", "img", "ins", "kbd", "mark",
-    "nav", "noscript", "picture", "q", "s", "samp", "script", "small", "source", "strike", "style", "time",
-    "tt", "var", "video", "wbr",
-})
+_HTML: Final = BLOCKS | _INLINE | {
+    "acronym", "audio", "bdi", "bdo", "big", "cite", "col", "colgroup", "datalist", "del", "dfn", "embed",
+    "font", "frameset", "hgroup", "iframe", "img", "ins", "kbd", "mark", "nav", "nobr", "noframes",
+    "noscript", "optgroup", "picture", "q", "rp", "rt", "ruby", "s", "samp", "script", "small", "source",
+    "strike", "style", "svg", "textarea", "time", "tt", "var", "video", "wbr",
+}
+# Words that stand in angle brackets in other texts as well: `dict<data>`, `<title>`, `List<object>`.
+_ALSO_WORDS: Final = (SKIPPED - _HTML) | {
+    "applet", "area", "base", "circle", "data", "defs", "dir", "ellipse", "frame", "g", "image", "input",
+    "label", "line", "link", "map", "marquee", "meta", "meter", "mfrac", "mi", "mn", "mo", "mrow", "msqrt",
+    "msub", "msup", "mtext", "output", "param", "path", "polygon", "polyline", "progress", "rect", "search",
+    "slot", "stop", "symbol", "text", "title", "track", "tspan", "use",
+}
 # fmt: on
+_NEVER_CLOSED: Final = frozenset({"br", "hr", "wbr"})
 _SPACE = re.compile(r"\s+")
-# HTML that stands escaped in a feed. `List<String>` and `<ada@x.example>` are text.
-_MARKUP = re.compile(rf"</?(?:{'|'.join([*_HTML, *map(str.upper, _HTML)])})(?:\s[^<>]*)?/?>")
+_TAG = re.compile(
+    r"<(?P<slash>/?)(?P<name>[A-Za-z][A-Za-z0-9]*(?::[A-Za-z][\w.-]*)?)(?P<rest>(?:\s[^<>]*)?/?)>", re.ASCII
+)
 
 
 def parse_xml(source: Source) -> ParsedDocument:
@@ -46,7 +56,7 @@ def _reader(builder: DocumentBuilder) -> expat.XMLParserType:
     inline: list[str] = []
 
     def flush() -> None:
-        builder.paragraph(_SPACE.sub(" ", _MARKUP.sub(" ", "".join(inline))).strip())
+        builder.paragraph(_SPACE.sub(" ", _without_markup("".join(inline))).strip())
         inline.clear()
 
     def boundary(name: str, *_: object) -> None:
@@ -62,3 +72,22 @@ def _reader(builder: DocumentBuilder) -> expat.XMLParserType:
     reader.CharacterDataHandler = inline.append
     reader.EntityDeclHandler = refuse_entity
     return reader
+
+
+def _without_markup(text: str) -> str:
+    """Text whose HTML, which stands escaped in a feed, became spaces."""
+    closed = {tag["name"] for tag in _TAG.finditer(text) if tag["slash"]}
+    return _TAG.sub(lambda tag: " " if _is_markup(tag, closed) else tag[0], text)
+
+
+def _is_markup(tag: re.Match[str], closed: set[str]) -> bool:
+    """Whether it is a tag of HTML, or one of another namespace as Word writes them (`<o:p>`).
+
+    A name that is a word as well, is written like a type or has a namespace must show it by an attribute or
+    an end: `List<String>`, `Box<Table>`, `<host:port>` and `<ada@x.example>` are text.
+    """
+    name, html = tag["name"], tag["name"].lower()
+    if html in _NEVER_CLOSED or (html in _HTML and name in (html, html.upper())):
+        return True
+    known = html in _HTML or html in _ALSO_WORDS or ":" in name
+    return known and (name in closed or "=" in tag["rest"] or tag["rest"].endswith("/"))

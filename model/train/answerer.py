@@ -291,6 +291,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--base", help="answerer to go on from: `builtin` or a folder; none: from nothing")
     parser.add_argument("--models", type=Path, default=Path("data/models"), help="where the base is unpacked")
     chosen = parser.parse_args(arguments)
+    if chosen.base is not None and any(each.startswith(("rank=", "alpha=")) for each in chosen.set):
+        raise ValueError("rank and alpha are those of --base: leave them out, or begin from nothing")
     recipe = begin(chosen, AnswererRecipe())
     others = [] if chosen.decoder == GEMMA_PACKAGE else [f"--decoder {chosen.decoder}"]
     others += [] if chosen.base is None else [f"--base {chosen.base}"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-import os
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import nn
 
+from model.durable_file import publish
 from model.train.ahead import made_ahead
 from model.train.optimisation import Budget, Stopwatch, learning_rate, set_learning_rate
 
@@ -170,7 +170,7 @@ class Loop(ABC, Generic[Batch]):
 
 
 def save_atomically(state: Any, path: Path) -> None:
-    """torch.save into a file that appears whole or not at all."""
+    """torch.save into a file that appears whole or not at all, after a power cut too."""
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
-    os.replace(partial, path)
+    publish(partial, path)

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -25,6 +26,7 @@ from app.sites import crawling, fetching
 from app.sites.fetching import FetchLimits
 from tests.app.web_site import WebSite, reader
 from tests.fakes import EchoGenerator, fake_models
+from tests.model.invented_answers import own_row, write_checkpoint, write_own
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -179,6 +181,21 @@ def test_weights_that_are_not_there_are_two_plain_lines(
     assert next_step.endswith("[configuration_invalid]")
 
 
+def test_a_server_that_cannot_start_says_why_without_a_traceback(tmp_path: Path) -> None:
+    """A process of its own: nothing is faked, and uvicorn sets up its log."""
+    served = subprocess.run(
+        [sys.executable, "-m", "app.cli", "serve"],
+        env={**os.environ, "FOOTNOTE_DATA_DIR": str(tmp_path), "FOOTNOTE_DEVICE": "abacus"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    cause, next_step = (line for line in served.stderr.splitlines() if not line.startswith("INFO"))
+    assert served.returncode == 2
+    assert "'abacus'" in cause
+    assert next_step.endswith("[configuration_invalid]")
+
+
 def test_doctor_agrees_and_exits_zero(run: Run, docs: Path) -> None:
     run("ingest", str(docs))
     code, out, _ = run("doctor", "--json")
@@ -235,3 +252,29 @@ def test_training_without_its_data_says_which_file_is_missing(run: Run, tmp_path
     assert str(data) in errors
     assert "training_failed" in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("network", "option"), [("reranker", "--base"), ("answerer", "--decoder"), ("answerer", "--base")]
+)
+def test_training_from_a_network_that_is_not_there_says_so(
+    run: Run, tmp_path: Path, network: str, option: str
+) -> None:
+    data = write_own(tmp_path / "own.jsonl", [own_row(number) for number in range(40)])
+    options = {"--data": str(data), "--out": str(tmp_path / "out"), "--steps": "1", "--threads": "1"}
+    if network == "answerer":
+        options["--decoder"] = str(write_checkpoint(tmp_path / "decoder"))
+    options[option] = "./typo"
+    code, _, errors = run("train", network, "--", *(word for pair in options.items() for word in pair))
+    assert code == 2
+    assert "'./typo'" in errors
+    assert "training_failed" in errors
+
+
+@pytest.mark.parametrize("field", ["rank", "alpha"])
+def test_what_the_base_decides_cannot_be_set(run: Run, tmp_path: Path, field: str) -> None:
+    data = write_own(tmp_path / "own.jsonl", [own_row(1)])
+    options = ["--data", str(data), "--out", str(tmp_path / "out"), "--base", "builtin", "--set"]
+    code, _, errors = run("train", "answerer", "--", *options, f"{field}=16")
+    assert code == 2
+    assert "rank and alpha are those of --base" in errors

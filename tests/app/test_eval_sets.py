@@ -10,10 +10,11 @@ from fastapi.testclient import TestClient
 
 from app.accounts.types import Account
 from app.db import Sessions
-from app.evals.sets import repository, service
+from app.evals.sets import endpoints, repository, service
 from app.evals.sets.schemas import CaseIn
 from app.evals.tables import EvalCase
 from app.services import Services
+from app.settings import Settings
 from app.tables import Conversation, Message
 from tests.app.factories import second_user
 
@@ -62,6 +63,22 @@ def test_three_files_are_one_beir_set(client: TestClient) -> None:
     assert client.delete(f"/v1/eval-sets/{body['id']}").status_code == 204
     with services_of(client).sessions() as session:
         assert repository.count_corpus(session, body["id"]) == 0
+
+
+def test_the_index_of_a_set_is_removed_when_the_set_is_gone_for_good(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the transaction others would wait for the removal, and a failed commit would come too late."""
+    set_id = upload(client, "hours", ("q.jsonl", LINES)).json()["id"]
+    seen: list[int] = []
+
+    def look(settings: Settings, removed: int) -> None:
+        assert removed == set_id
+        seen.append(client.get(f"/v1/eval-sets/{set_id}").status_code)
+
+    monkeypatch.setattr(endpoints, "remove_corpus_folders", look)
+    assert client.delete(f"/v1/eval-sets/{set_id}").status_code == 204
+    assert seen == [404]
 
 
 def test_questions_are_written_changed_reviewed_and_deleted(client: TestClient) -> None:

@@ -293,12 +293,6 @@ def half_a_gguf(folder: Path) -> str:
     return str(path)
 
 
-def altered_package(folder: Path) -> str:
-    (folder / "models").mkdir()
-    (folder / "models" / "gemma-3-270m-q4_k_m.gguf").write_text("not the decoder")
-    return GEMMA_PACKAGE
-
-
 def without_tokenizer(folder: Path) -> str:
     return str(save_checkpoint("gemma3", folder / "bare"))
 
@@ -309,7 +303,6 @@ def without_tokenizer(folder: Path) -> str:
         (lambda _: "/no/such.gguf", "decoder '/no/such.gguf'"),
         (lambda _: "hf:no such/name!", "decoder hf:no such/name!"),
         (half_a_gguf, "not a readable GGUF file"),
-        (altered_package, "has SHA-256"),
         (without_tokenizer, "no tokenizer.json"),
     ],
 )

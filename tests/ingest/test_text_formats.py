@@ -81,6 +81,15 @@ def test_hidden_rows_and_cells_of_a_table_are_left_out_and_counted(parse_bytes: 
     assert parsed.warnings == ("5 hidden elements were left out.",)
 
 
+@pytest.mark.parametrize("attributes", ["style='visibility:hidden'", "style='display:none'", "hidden"])
+def test_a_hidden_cell_leaves_the_others_in_their_columns(parse_bytes: ParseBytes, attributes: str) -> None:
+    page = (
+        f"<html><table><tr><th>Country<th {attributes}>Code<th>City<tr><td>France<td {attributes}>33<td>Paris"
+        f"<tr><td {attributes}>France<td {attributes}>33<td>Lyon</table>"
+    )
+    assert tables(parse_bytes(page.encode(), "a.html")) == ["Country: France | City: Paris\nCity: Lyon"]
+
+
 def test_a_table_keeps_its_caption(parse_bytes: ParseBytes) -> None:
     rows = "<tr><td>Item<td>Price<tr><td>Nut<td>3"
     caption = "<caption>Prices of <b>2024</b> <i hidden>no</i></caption>"
@@ -214,6 +223,24 @@ def test_text_in_angle_brackets_stays_where_it_is_no_html(parse_bytes: ParseByte
     escaped = f"A List&lt;String&gt; of Box&lt;Table&gt; by &lt;ada@x.example&gt;{markup}"
     feed = f"<?xml version='1.0'?><d>{escaped}</d>"
     assert parse_bytes(feed.encode(), "a.xml").text == "A List<String> of Box<Table> by <ada@x.example> here"
+
+
+@pytest.mark.parametrize(
+    ("escaped", "text"),
+    [
+        ("One<Br>two<o:p></o:p><Div>three</Div>", "One two three"),
+        ('<object width="1"><param name="a" value="b"><embed src="c"></object>Film', "Film"),
+        ('<svg viewBox="0"><path d="M0"/></svg><button>Go</button><label>to</label>', "Go to"),
+        ("<ruby>k<rp>(</rp><rt>ka</rt></ruby><dfn>term</dfn><title>Name</title>", "k ( ka term Name"),
+        ('<input type="text"><st1:place w:st="on">Kyoto</st1:place><o:p/>', "Kyoto"),
+        ("List<object>, Map<String>, <title>: <search>", "List<object>, Map<String>, <title>: <search>"),
+        ("Box<Table of names> at <host:port>", "Box<Table of names> at <host:port>"),
+        ("f<Data> of <map>, <std::string>", "f<Data> of <map>, <std::string>"),
+    ],
+)
+def test_escaped_markup_of_a_feed_is_no_text(parse_bytes: ParseBytes, escaped: str, text: str) -> None:
+    feed = f"<?xml version='1.0'?><d><![CDATA[{escaped}]]></d>"
+    assert parse_bytes(feed.encode(), "a.xml").text == text
 
 
 @pytest.mark.parametrize("tail", ["<a>", "<!ENTITY"])

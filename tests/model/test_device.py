@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from model.device import choose_device, choose_dtype, has_native_bfloat16, set_threads, usable_cores
+from model.device import choose_device, choose_dtype, has_native_bfloat16, set_threads
 
 CPU = torch.device("cpu")
 
@@ -59,24 +57,3 @@ def test_threads_are_counted() -> None:
             set_threads(-1)
     finally:
         torch.set_num_threads(before)
-
-
-@pytest.mark.parametrize(
-    ("quota", "cores"),
-    [
-        ("max 100000\n", 8),
-        ("150000 100000\n", 2),
-        ("5000 100000\n", 1),
-        ("6400000 100000\n", 8),
-        ("", 8),
-        ("1 0", 8),
-    ],
-)
-def test_a_quota_of_processor_time_bounds_the_cores(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, cores: int
-) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    file = tmp_path / "cpu.max"
-    assert usable_cores(file) == 8  # there is none
-    file.write_text(quota)
-    assert usable_cores(file) == cores

@@ -151,6 +151,22 @@ def test_a_folder_that_cannot_be_read_any_more_is_counted_and_said_once(
     assert caplog.text.count("cannot be kept") == 1
 
 
+def test_a_file_that_cannot_be_read_at_the_moment_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def too_many(*_: object) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    store = disk(tmp_path)
+    store.put([1, 2, 3, 4], passage())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", too_many)
+        assert [store.get([1, 2, 3, 4]) for _ in range(2)] == [None, None]
+    assert caplog.text.count("Too many open files") == 1
+    assert store.get([1, 2, 3, 4]) is not None
+    assert (store.misses, store.hits, store.damaged) == (2, 1, 0)
+
+
 def test_what_a_killed_process_left_unfinished_is_removed_later(tmp_path: Path) -> None:
     for age_s in (0, 3600):
         handle, name = tempfile.mkstemp(dir=tmp_path, suffix=".unfinished")
@@ -203,6 +219,20 @@ def test_a_prompt_whose_passages_are_not_to_be_kept_leaves_none(tmp_path: Path, 
     assert (len(runner.passages), len(files(tmp_path))) == (2, 2)
 
 
+def test_a_prompt_read_as_one_that_is_not_to_be_kept_leaves_none(decoder: Decoder) -> None:
+    runner = DecoderRunner(decoder, 1024)
+    parts = [[3] * BLOCK_TOKENS, [4] * BLOCK_TOKENS, [5]]
+    sequence, unkept = runner.read(PromptTokens(parts, keep=False), never)
+    runner.cache.close(sequence)
+    assert not runner.prefixes.held_blocks
+    _, kept = runner.read(PromptTokens(parts), never)
+    assert len(runner.prefixes) == 2
+    _, found = runner.read(PromptTokens(parts, keep=False), never)
+    assert runner.prefixes.hit_tokens == 2 * BLOCK_TOKENS  # what others keep is used
+    torch.testing.assert_close(unkept, kept)
+    torch.testing.assert_close(found, kept)
+
+
 def test_a_folder_that_cannot_be_looked_at_ends_no_answer(
     tmp_path: Path, decoder: Decoder, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -216,6 +246,8 @@ def test_a_folder_that_cannot_be_looked_at_ends_no_answer(
     assert generator.generate_batch(prompts, options) == in_memory
     assert generator.runner.passages.disk is not None
     assert generator.runner.passages.disk.unwritten == 3
+    assert generator.runner.passages.disk.damaged == 0
+    assert "is not used" not in caplog.text
     assert caplog.text.count("cannot be kept") == 1
     generator.generate_batch(["long " * BLOCK_TOKENS], options)
     assert generator.runner.prefixes.held_blocks

@@ -97,11 +97,12 @@ def change(set_id: RowId, body: SetChange, session: WriteSession, user: CurrentU
 
 
 @router.delete("/{set_id}", status_code=204, responses=error_responses(EvalSetNotFound))
-def delete(set_id: RowId, services: AppServices, session: WriteSession, user: CurrentUser) -> None:
+def delete(set_id: RowId, services: AppServices, user: CurrentUser) -> None:
     """Removes the set with its questions; its runs keep their results, those that write questions stop."""
-    row = service.require(session, user, set_id)
-    cancel_writing(session, user, row.id)
-    repository.delete_set(session, row)
+    with services.sessions.begin() as session:
+        row = service.require(session, user, set_id)
+        cancel_writing(session, user, row.id)
+        repository.delete_set(session, row)
     remove_corpus_folders(services.settings, set_id)
 
 
