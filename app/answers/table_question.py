@@ -33,36 +33,9 @@ _COMPARISONS: tuple[tuple[str, Callable[[float, float], bool]], ...] = (
 )
 _FIGURE = r"[^\w\s\-\u2212]?\s?(\d[\d.,]*)"  # none below zero: the words are then left over
 _GENERIC = frozenset(
-    (
-        *(
-            "row",
-            "record",
-            "entry",
-            "entrie",
-            "item",
-            "line",
-            "table",
-            "file",
-            "sheet",
-            "list",
-            "all",
-            "every",
-        ),
-        *(
-            "each",
-            "have",
-            "there",
-            "value",
-            "give",
-            "show",
-            "me",
-            "please",
-            "any",
-            "that",
-            "than",
-            "with",
-            "name",
-        ),
+    WORD.findall(
+        "row record entry entrie item line table file sheet list all every "
+        "each have there value give show me please any that than with name"
     )
 )
 _COMPARING = frozenset(re.findall(r"[a-z]{2,}", " ".join(pattern for pattern, _ in _COMPARISONS)))

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from app.accounts.service import local_account
+from app.data_folders import passage_folder
 from app.doctor import check, fix
 from app.documents import index_follower, kept_passages, removal
 from app.documents.index_follower import IndexFollower
 from app.documents.local import ingest_paths
 from app.documents.sweeping import Swept, pending
 from app.errors import Overloaded
-from app.services import Services, passage_folder
+from app.services import Services
 
 
 @pytest.fixture
