@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from app.answers.grounding import MARKER, split_sentences
+from app.answers.grounding import MARKER
+from app.answers.sentences import split_sentences
 from app.answers.types import (
     CheckedClaim,
     Claim,

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from app.answers.grounding import split_sentences
 from app.answers.judgement import judge
+from app.answers.sentences import split_sentences
 from app.answers.types import Claim, Conflict, ConflictKind, Footnote, Passage, TextPlace, Verify
 from app.answers.values import Value, ValueKind, stem, topic, values_of
 

@@ -11,34 +11,12 @@ from dataclasses import replace
 from itertools import groupby, pairwise
 
 from app.answers.judgement import Judgement, judge, stands_alone
+from app.answers.sentences import split_sentences
 from app.answers.types import Claim, Footnote, Passage, PlacedBy, Verdict, Verify
 from app.answers.words import WORD, coverage, shared_words
 
 MARKER = re.compile(r"\s*\[(\d+)\]")
-# A line end alone is a wrapped line of a page; it ends a sentence only before a table row or a list item.
-SENTENCE_END = re.compile(
-    r"(?<=[.!?。！？])(?:[\"'”’)\]]*)(?:\s*\[\d+\])*\s+(?=\S)(?!\[\d+\])"
-    r"|\n\s*\n|\n(?=[^\n]* \| )|\n(?=\s*(?:[-*•–]|\d+[.)])\s)"
-)
 NEAR_BEST = 0.9  # of the best window's probability that a shorter one must reach to be the evidence
-
-
-def split_sentences(text: str) -> list[tuple[int, int]]:
-    """Character spans of sentences; trailing citation markers belong to their sentence."""
-    spans = []
-    start = 0
-    for match in SENTENCE_END.finditer(text):
-        spans.append((start, match.end()))
-        start = match.end()
-    spans.append((start, len(text)))
-    return [trimmed for span in spans if (trimmed := _trim(text, *span)) is not None]
-
-
-def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
-    inner = text[start:end]
-    left = start + len(inner) - len(inner.lstrip())
-    right = start + len(inner.rstrip())
-    return (left, right) if left < right else None
 
 
 def split_claims(answer: str) -> list[Claim]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.answers.grounding import split_sentences
+from app.answers.sentences import split_sentences
 from app.answers.types import Passage
 from app.answers.words import WORD, content_words, number_forms
 from ingest.instructions import without_instructions

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from app.answers.free_claims import claim_support, joined
-from app.answers.grounding import check, find_evidence, split_claims, split_sentences, with_markers
+from app.answers.grounding import check, find_evidence, split_claims, with_markers
 from app.answers.judgement import stands_alone, statement
 from app.answers.numbers import missing_number
+from app.answers.sentences import split_sentences
 from app.answers.types import Passage
 from app.answers.words import coverage
 from retrieval.types import Chunk
@@ -50,6 +51,38 @@ def test_an_answer_of_markers_alone_makes_no_claim() -> None:
 def test_sentences_cover_cjk_full_stops_and_decimals() -> None:
     text = "渡船每天开。 票价4.50元。 End"
     assert [text[slice(*span)] for span in split_sentences(text)] == ["渡船每天开。", "票价4.50元。", "End"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "George B. McClellan led it",
+        "J. R. R. Orlo wrote it",
+        "Dr. Orlo keeps St. Anne's Lock",
+        "The act of 1854 (10 Stat. 277) stands",
+        "Small craft, e.g. rowing boats, wait",
+        "Lock No. 4 opens at 9 a.m. Monday",
+        "Es fährt z. B. Samstag",
+        "Hull, Orlo & Co. Boats",
+    ],
+)
+def test_an_abbreviation_ends_no_sentence(text: str) -> None:
+    assert split_sentences(text) == [(0, len(text))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The gate shuts at 9 p.m.| It opens at 5.",
+        "Boats wait at pier C.| The fare is 2.",
+        "No.| Dogs travel free.",
+        "He called it “The Co.”| Orlo laughed.",
+        "It costs 4 p. [1]| Boats wait.",
+    ],
+)
+def test_a_sentence_may_end_with_an_abbreviation(text: str) -> None:
+    plain = text.replace("|", "")
+    assert [plain[slice(*span)] for span in split_sentences(plain)] == text.split("| ")
 
 
 def test_a_missing_number_is_no_support_at_all() -> None:
