@@ -52,6 +52,27 @@ def mean_interval(values: Sequence[float]) -> Interval:
     return bootstrap(len(array), lambda rows: float(array[rows].mean()))
 
 
+def spread(scores: NDArray[np.float64]) -> Interval:
+    """The best column's mean minus the worst one's; scores [n questions, columns]. Never negative.
+
+    So it is above 0 where columns differ by chance alone: `spread_by_chance` says by how much.
+    """
+    return bootstrap(len(scores), lambda rows: float(np.ptp(scores[rows].mean(axis=0))))
+
+
+def spread_by_chance(scores: NDArray[np.float64]) -> Interval:
+    """What `spread` is where columns make no difference: the mean over shuffles within each question.
+
+    Its bounds are the 2.5 and 97.5 percentiles (permutation, Fisher): a spread above them is no chance.
+    """
+    if not len(scores):
+        return {"value": None, "low": None, "high": None, "n": 0}
+    random = np.random.default_rng(SEED)
+    draws = [float(np.ptp(random.permuted(scores, axis=1).mean(axis=0))) for _ in range(RESAMPLES)]
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return {"value": float(np.mean(draws)), "low": float(low), "high": float(high), "n": len(scores)}
+
+
 def normalize_answer(text: str) -> str:
     """Text without citation markers, then SQuAD's rules: no case, punctuation, articles or extra spaces.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.evals.metrics import Interval, bootstrap, f1, mean_interval
+from app.evals.metrics import Interval, f1, mean_interval, spread, spread_by_chance
 from app.evals.records import AnswerRecord, PassageRecord
 from app.evals.types import AnswerFn, EvalPassage, Progress
 
@@ -17,6 +17,8 @@ def evaluate_positions(
     records: Sequence[AnswerRecord], answer_fn: AnswerFn, progress: Progress
 ) -> dict[str, Interval]:
     """F1 with the gold passage at up to five places, first to last, and the best place minus the worst.
+
+    The last is told beside what it would be if places made no difference.
 
     `answer_fn` must keep the order of the passages. Records without a gold passage are left out, and so are
     those with fewer passages than most: places could not be compared.
@@ -35,8 +37,10 @@ def evaluate_positions(
         f"f1_at_{place + 1}_of_{count}": mean_interval(scores[:, column].tolist())
         for column, place in enumerate(places)
     }
-    spread = bootstrap(len(usable), lambda rows: float(np.ptp(scores[rows].mean(axis=0)))) if places else None
-    return measured | ({"best_minus_worst": spread} if spread else {})
+    if places:
+        measured["best_minus_worst"] = spread(scores)
+        measured["best_minus_worst_by_chance"] = spread_by_chance(scores)
+    return measured
 
 
 def positions(count: int) -> list[int]:

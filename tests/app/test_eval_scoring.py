@@ -153,6 +153,7 @@ def test_a_sweep_compares_questions_that_were_asked_in_all_variants() -> None:
         "f1_with_0": (1.0, 2),
         "f1_with_10": (0.75, 2),
         "best_minus_worst": (0.25, 2),
+        "best_minus_worst_by_chance": (0.25, 2),  # whichever way the second question's scores are put
         "lost_to_noise": (0.25, 2),
         "unscorable": (pytest.approx(1 / 3), 3),
     }

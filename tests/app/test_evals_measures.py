@@ -10,6 +10,7 @@ import pytest
 from app.errors import Overloaded
 from app.evals.answers import evaluate_answers
 from app.evals.claims import evaluate_claims
+from app.evals.metrics import spread, spread_by_chance
 from app.evals.positions import evaluate_positions
 from app.evals.ranking import evaluate_retrieval
 from app.evals.records import AnswerRecord, ClaimRecord, CorpusRecord, PassageRecord, QueryRecord
@@ -170,7 +171,17 @@ def test_positions_move_the_right_passage_and_nothing_else() -> None:
     assert measured["f1_at_1_of_10"]["value"] == 1.0
     assert measured["f1_at_10_of_10"]["value"] == 0.0
     assert measured["best_minus_worst"] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 3}
-    assert len(measured) == 6
+    by_chance = measured["best_minus_worst_by_chance"]
+    assert by_chance["value"] < 1.0
+    assert len(measured) == 7
+
+
+def test_places_that_make_no_difference_differ_by_chance_alone() -> None:
+    scores = np.random.default_rng(3).integers(0, 2, (200, 5)).astype(float)
+    found, by_chance = spread(scores)["value"], spread_by_chance(scores)
+    assert by_chance["low"] < found < by_chance["high"]
+    worse = np.column_stack([scores[:, :4], scores[:, 4] * 0.5])
+    assert spread(worse)["value"] > spread_by_chance(worse)["high"]
 
 
 def test_positions_of_nothing() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tokenizers.processors import TemplateProcessing
 
@@ -149,6 +150,10 @@ def test_intervals_are_those_of_the_product() -> None:
     assert metrics.mean_interval([]) == metrics.Interval(None, None, None, 0)
     assert metrics.difference([1.0, 0.0], [1.0, 1.0]).value == -0.5
     assert metrics.spread([[1.0, 1.0], [0.0, 1.0], [0.5, 1.0]]).value == 0.5
+    columns = np.random.default_rng(1).random((5, 40)).tolist()
+    mine, product = metrics.spread_by_chance(columns), product_metrics.spread_by_chance(np.array(columns).T)
+    assert (mine.value, mine.low, mine.high) == (product["value"], product["low"], product["high"])
+    assert metrics.spread_by_chance([[], []]) == metrics.Interval(None, None, None, 0)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.evals.judging.scoring import agreement
-from app.evals.metrics import Interval, bootstrap, mean_interval
+from app.evals.metrics import Interval, bootstrap, mean_interval, spread, spread_by_chance
 from app.evals.runs.types import StoredResult
 
 ORDER = (
@@ -18,8 +18,8 @@ ORDER = (
 )  # fmt: skip
 LOWER_IS_BETTER = frozenset(
     ("false_answers", "false_refusals", "failed", "unscorable", "seconds", "first_token_seconds",
-     "prompt_tokens", "answer_tokens", "best_minus_worst", "lost_to_noise", "judge_unscorable",
-     "judge_prompt_tokens", "judge_answer_tokens")
+     "prompt_tokens", "answer_tokens", "best_minus_worst", "best_minus_worst_by_chance", "lost_to_noise",
+     "judge_unscorable", "judge_prompt_tokens", "judge_answer_tokens")
 )  # fmt: skip
 
 
@@ -42,7 +42,8 @@ def summarise_sweep(
 ) -> dict[str, Interval]:
     """Mean F1 of each variant, and what the variants differ by, over the questions asked in all of them.
 
-    `best_minus_worst` is the spread of mean F1; `lost_to_noise` the first variant's minus the last one's.
+    `best_minus_worst` is the spread of mean F1, told beside what it would be by chance alone;
+    `lost_to_noise` the first variant's minus the last one's.
     """
     scores = {(row.key, row.variant): row.scores.get("f1") for row in results}
     keys = sorted({row.key for row in results})
@@ -51,7 +52,8 @@ def summarise_sweep(
     measured: dict[str, Interval] = {}
     for column, variant in enumerate(variants):
         measured[f"f1_{prefix}_{variant}"] = mean_interval(table[:, column].tolist() if whole else [])
-    measured["best_minus_worst"] = bootstrap(len(whole), lambda rows: float(np.ptp(table[rows].mean(axis=0))))
+    measured["best_minus_worst"] = spread(table)
+    measured["best_minus_worst_by_chance"] = spread_by_chance(table)
     measured["lost_to_noise" if prefix == "with" else "first_minus_last"] = bootstrap(
         len(whole), lambda rows: float(np.mean(table[rows][:, 0] - table[rows][:, -1]))
     )

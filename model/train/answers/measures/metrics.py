@@ -69,6 +69,17 @@ def spread(columns: Sequence[Sequence[float]]) -> Interval:
     return bootstrap(len(scores), lambda rows: np.ptp(scores[rows].mean(axis=1), axis=1))
 
 
+def spread_by_chance(columns: Sequence[Sequence[float]]) -> Interval:
+    """What `spread` is where columns make no difference: over shuffles within each question."""
+    scores = np.array(columns, dtype=np.float64).T
+    if not len(scores):
+        return Interval(None, None, None, 0)
+    random = np.random.default_rng(SEED)
+    draws = [float(np.ptp(random.permuted(scores, axis=1).mean(axis=0))) for _ in range(RESAMPLES)]
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return Interval(float(np.mean(draws)), float(low), float(high), len(scores))
+
+
 def normalize_answer(text: str) -> str:
     """Text without markers, case, punctuation, articles or extra spaces (Rajpurkar et al., 2016)."""
     text = _MARKERS.sub("", text).lower()

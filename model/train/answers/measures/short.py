@@ -14,7 +14,13 @@ from model.train.answers.measures.bench import (
     rows_of,
 )
 from model.train.answers.measures.cases import Case, can_be_absent, untitled
-from model.train.answers.measures.metrics import difference, mean_interval, share, spread
+from model.train.answers.measures.metrics import (
+    difference,
+    mean_interval,
+    share,
+    spread,
+    spread_by_chance,
+)
 from model.train.answers.measures.reader import Answer
 
 PLACES = (1, 3, 5, 8, 10)
@@ -71,7 +77,11 @@ def measure_position(bench: Bench) -> list[Row]:
         Row("position", f"place {place} of {most}", "F1", mean_interval(column))
         for place, column in zip(PLACES, columns, strict=True)
     ]
-    return [*rows, Row("position", "best minus worst place", "F1", spread(columns))]
+    return [
+        *rows,
+        Row("position", "best minus worst place", "F1", spread(columns)),
+        Row("position", "the same if places made no difference", "F1", spread_by_chance(columns)),
+    ]
 
 
 def measure_masks(bench: Bench) -> list[Row]:
